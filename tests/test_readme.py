@@ -15,5 +15,5 @@ def test_example_prints_what_stands_below_it():
     code, expected = found.groups()
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(code, str(README), "exec"), {"__name__": "readme"})
+        exec(compile(code, "<the example in README.md>", "exec"), {"__name__": "readme"})
     assert printed.getvalue() == expected
