@@ -6,6 +6,8 @@ KEY := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 RUN_SET := .venv/.installed-run-$(KEY)
 TEST_SET := .venv/.installed-test-$(KEY)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Marks a set as installed and forgets those of other contents, which this install may have changed.
+DONE = find .venv -maxdepth 1 -name '.installed-*' ! -name '*-$(KEY)' -exec rm {} + && touch $@
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -65,9 +67,9 @@ $(RUN_SET): | .venv/.created
 	  echo 'Installing what the first run needs into .venv (PyTorch among it: a few minutes, once) ...'; \
 	  $(PIP) --editable '.[recipes]'; \
 	fi
-	@touch $@
+	@$(DONE)
 
 $(TEST_SET): | .venv/.created
 	@echo 'Installing all extras and the tools for tests into .venv (some minutes, once) ...'
 	@$(PIP) --editable '.[all,dev]'
-	@touch $@
+	@$(DONE)
