@@ -1,0 +1,24 @@
+"""Who acts, and how: groups, homomorphisms, actions, representations, symmetries."""
+
+from erlangen.groups.action import Action, Fixed
+from erlangen.groups.discrete import Cyclic, SignedPermutation, Symmetric
+from erlangen.groups.element import Element
+from erlangen.groups.fields import Fields
+from erlangen.groups.grammar import GrammarError, parse_actions, parse_group
+from erlangen.groups.group import Group, Product, Trivial
+from erlangen.groups.hom import Collapse, Compose, Embed, Factor, Fork, Hom, Identity, LinearPart, Sign
+from erlangen.groups.irreps import Irreps, wigner_d
+from erlangen.groups.matrix import GL, SE, SL, SO, Affine, E, GLPlus, O, Scaling, Translation
+from erlangen.groups.nodes import BatchVector, EdgeIndex, Nodes
+from erlangen.groups.pixels import Pixels, QuarterTurns
+from erlangen.groups.points import Points
+from erlangen.groups.representation import PseudoScalar, Regular, Representation, Scalar, Vector
+from erlangen.groups.symmetry import Symmetry
+
+__all__ = [
+    "GL", "SE", "SL", "SO", "Action", "Affine", "BatchVector", "Collapse", "Compose", "Cyclic", "E", "EdgeIndex",
+    "Element", "Embed", "Factor", "Fields", "Fixed", "Fork", "GLPlus", "GrammarError", "Group", "Hom", "Identity", "Irreps",
+    "LinearPart", "Nodes", "O", "Pixels", "Points", "Product", "PseudoScalar", "QuarterTurns", "Regular",
+    "Representation", "Scalar", "Scaling", "Sign", "SignedPermutation", "Symmetric", "Symmetry", "Translation", "Trivial", "Vector",
+    "parse_actions", "parse_group", "wigner_d",
+]  # fmt: skip

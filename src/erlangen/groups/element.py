@@ -1,0 +1,100 @@
+"""Elements of groups: plain tensors, or tuples of elements for product groups.
+
+Every element carries its batch axes on the left. The functions here are the only places that look inside the tuples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: A tensor, or one element per factor of a product group.
+Element = Tensor | tuple[Any, ...]
+
+
+def map_element(function: Callable[[Tensor], Tensor], g: Element) -> Element:
+    """Applies ``function`` to every tensor of an element.
+
+    Example:
+        >>> map_element(lambda t: t + 1, (torch.tensor(1), torch.tensor(2)))
+        (tensor(2), tensor(3))
+    """
+    if isinstance(g, tuple):
+        return tuple(map_element(function, part) for part in g)
+    return function(g)
+
+
+def tensors(g: Element) -> Iterator[Tensor]:
+    """Yields the tensors of an element, factor by factor."""
+    if isinstance(g, tuple):
+        for part in g:
+            yield from tensors(part)
+    else:
+        yield g
+
+
+def device_of(g: Element) -> torch.device:
+    """The device of an element."""
+    return next(tensors(g)).device
+
+
+def cast(g: Element, dtype: torch.dtype, device: torch.device | None = None) -> Element:
+    """Moves an element to a device and its matrices to a dtype; index permutations keep their integer dtype."""
+
+    def move(t: Tensor) -> Tensor:
+        return t.to(device=device, dtype=dtype if t.is_floating_point() else t.dtype)
+
+    return map_element(move, g)
+
+
+def apply_matrix(matrix: Tensor, x: Tensor) -> Tensor:
+    r"""Multiplies the last axis of ``x`` by a matrix aligned with the LEFT of ``x``.
+
+    .. math:: y_{k, s, i} = \sum_j M_{k, i, j}\, x_{k, s, j}
+
+    Args:
+        matrix: shape ``(*K, out, in)``.
+        x: shape ``(*K, *sites, in)``; its ``K`` axes may have size one.
+
+    Returns:
+        Shape ``(*K, *sites, out)``, in the wider dtype of the two.
+
+    Raises:
+        ValueError: when ``x`` has fewer axes than the element's batch axes need, or the last axis does not fit.
+    """
+    k = matrix.ndim - 2
+    if x.ndim < k + 1:
+        raise ValueError(
+            f"x has {x.ndim} axes, too few for an element with {k} batch axes and a last axis: "
+            f"got x of shape {tuple(x.shape)} and an element of shape {tuple(matrix.shape)}"
+        )
+    if x.shape[-1] != matrix.shape[-1]:
+        raise ValueError(f"the last axis of x must have size {matrix.shape[-1]}, got shape {tuple(x.shape)}")
+    dtype = torch.promote_types(matrix.dtype, x.dtype)
+    matrix, x = matrix.to(dtype), x.to(dtype)
+    sites = x.shape[k:-1]
+    rows = x.reshape(*x.shape[:k], sites.numel(), x.shape[-1])
+    y = rows @ matrix.mT
+    return y.reshape(*y.shape[:k], *sites, matrix.shape[-2])
+
+
+def permute_axis(permutation: Tensor, x: Tensor, axis: int) -> Tensor:
+    r"""Moves entry ``i`` of an axis to place ``permutation[i]``: :math:`(g \cdot x)_{g(i)} = x_i`.
+
+    Args:
+        permutation: long, shape ``(*K, n)``, aligned with the left of ``x``.
+        x: shape ``(*K, ..., n, ...)``.
+        axis: the permuted axis, negative (counted from the right).
+    """
+    k = permutation.ndim - 1
+    inverse = permutation.argsort(-1).to(x.device)
+    if k == 0:
+        return x.index_select(axis, inverse)
+    batch = torch.broadcast_shapes(permutation.shape[:-1], x.shape[:k])
+    inverse = inverse.expand(*batch, -1).reshape(-1, permutation.shape[-1])
+    flat = x.expand(*batch, *x.shape[k:]).reshape(-1, *x.shape[k:]).movedim(axis, 1)
+    rows = torch.arange(flat.shape[0], device=x.device)[:, None]
+    return flat[rows, inverse].movedim(1, axis).reshape(*batch, *x.shape[k:])

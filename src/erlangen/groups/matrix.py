@@ -1,0 +1,442 @@
+"""Lie groups of matrices, and their affine extensions in homogeneous coordinates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from erlangen.groups.element import Element
+from erlangen.groups.group import Group, Trivial, require_size
+
+
+def _normal(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+    device = generator.device if generator is not None else "cpu"
+    return torch.randn(shape, generator=generator, dtype=torch.float64, device=device)
+
+
+def _unit(n: int, i: int, j: int, dtype: torch.dtype, device: torch.device | str | None) -> Tensor:
+    out = torch.zeros(n, n, dtype=dtype, device=device)
+    out[i, j] = 1
+    return out
+
+
+def haar_orthogonal(n: int, *shape: int, generator: torch.Generator | None = None) -> Tensor:
+    """Haar-distributed orthogonal matrices: QR of a Gaussian matrix with the signs of R moved into Q."""
+    q, r = torch.linalg.qr(_normal((*shape, n, n), generator))
+    return q * r.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]
+
+
+class _Matrix(Group):
+    """A group of invertible ``n`` by ``n`` matrices; elements have shape ``(*K, n, n)``."""
+
+    element_dim = 2
+    n: int
+
+    def __post_init__(self) -> None:
+        require_size(self.n, type(self).__name__)
+
+    def identity(self, *shape: int, dtype=torch.float64, device=None) -> Tensor:
+        return torch.eye(self.n, dtype=dtype, device=device).expand(*shape, self.n, self.n).clone()
+
+    def compose(self, g: Element, h: Element) -> Tensor:
+        assert isinstance(g, Tensor) and isinstance(h, Tensor)
+        return g @ h
+
+    def inverse(self, g: Element) -> Tensor:
+        assert isinstance(g, Tensor)
+        return g.mT if self.orthogonal else torch.linalg.inv(g)
+
+    def exp(self, A: Element) -> Tensor:
+        assert isinstance(A, Tensor)
+        return torch.linalg.matrix_exp(A)
+
+    def zero(self, *shape: int, dtype=torch.float64, device=None) -> Tensor:
+        return torch.zeros(*shape, self.n, self.n, dtype=dtype, device=device)
+
+    @property
+    def zero_dim(self) -> int:
+        return 2
+
+    @property
+    def matrix_dim(self) -> int:
+        return self.n
+
+    def matrix(self, g: Element) -> Tensor:
+        assert isinstance(g, Tensor)
+        return g
+
+    def matrix_tangent(self, A: Element) -> Tensor:
+        assert isinstance(A, Tensor)
+        return A
+
+    def _finite_square(self, g: Element) -> Tensor:
+        if not isinstance(g, Tensor) or g.ndim < 2 or g.shape[-2:] != (self.n, self.n):
+            got = tuple(g.shape) if isinstance(g, Tensor) else type(g).__name__
+            raise ValueError(f"an element of {self} has shape (*K, {self.n}, {self.n}), got {got}")
+        return g.isfinite().all(-1).all(-1)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.n})"
+
+
+class _Orthogonal(_Matrix):
+    @property
+    def orthogonal(self) -> bool:
+        return True
+
+    def _is_orthogonal(self, g: Tensor, tol: float) -> Tensor:
+        finite = self._finite_square(g)
+        gap = (g.mT @ g - torch.eye(self.n, dtype=g.dtype, device=g.device)).abs().amax((-2, -1))
+        return finite & (gap <= tol)
+
+    def algebra_basis(self, dtype=torch.float64, device=None) -> list[Element]:
+        return [
+            _unit(self.n, j, i, dtype, device) - _unit(self.n, i, j, dtype, device)
+            for i in range(self.n)
+            for j in range(i + 1, self.n)
+        ]
+
+
+@dataclass(frozen=True, repr=False)
+class SO(_Orthogonal):
+    """Rotations of n-dimensional space: orthogonal matrices of determinant one. Sampled from the Haar measure."""
+
+    n: int
+
+    def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
+        q = haar_orthogonal(self.n, *shape, generator=generator)
+        # Flipping one column by the sign of the determinant maps Haar on O(n) to Haar on SO(n).
+        q = torch.cat([q[..., :1] * torch.linalg.det(q)[..., None, None].sign(), q[..., 1:]], dim=-1)
+        return q.to(dtype=dtype, device=device)
+
+    def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        assert isinstance(g, Tensor)
+        return self._is_orthogonal(g, tol) & (torch.linalg.det(g) > 0)
+
+    @property
+    def order(self) -> int | None:
+        return 1 if self.n == 1 else None
+
+    def elements(self) -> Tensor:
+        self.require_enumerable()
+        return self.identity(1)
+
+    def index(self, g: Element) -> Tensor:
+        self.require_enumerable()
+        return torch.zeros(self.batch_shape(g), dtype=torch.long)
+
+
+@dataclass(frozen=True, repr=False)
+class O(_Orthogonal):  # noqa: E742
+    """Rotations and reflections of n-dimensional space: orthogonal matrices. Sampled from the Haar measure."""
+
+    n: int
+
+    def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
+        return haar_orthogonal(self.n, *shape, generator=generator).to(dtype=dtype, device=device)
+
+    def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        assert isinstance(g, Tensor)
+        return self._is_orthogonal(g, tol)
+
+    def generators(self, dtype=torch.float64, device=None) -> list[Element]:
+        return [reflection(self.n, dtype, device)]
+
+    @property
+    def order(self) -> int | None:
+        return 2 if self.n == 1 else None
+
+    def elements(self) -> Tensor:
+        self.require_enumerable()
+        return torch.tensor([[[1.0]], [[-1.0]]], dtype=torch.float64)
+
+    def index(self, g: Element) -> Tensor:
+        self.require_enumerable()
+        assert isinstance(g, Tensor)
+        return (g[..., 0, 0] < 0).long()
+
+
+def reflection(n: int, dtype: torch.dtype, device: torch.device | str | None) -> Tensor:
+    """The reflection of the first axis."""
+    out = torch.eye(n, dtype=dtype, device=device)
+    out[0, 0] = -1
+    return out
+
+
+class _Linear(_Matrix):
+    """General linear groups share one proposal: ``exp(S) Q`` with ``Q`` Haar and ``S`` symmetric Gaussian.
+
+    The coordinates of ``S`` in an orthonormal basis of symmetric matrices are independent normals of standard
+    deviation 0.3, so that the axes of a unit ball are stretched by factors of typically 0.7 to 1.4.
+    """
+
+    spread = 0.3
+
+    def _stretch(self, *shape: int, generator: torch.Generator | None) -> Tensor:
+        z = _normal((*shape, self.n, self.n), generator)
+        return self.spread * (z + z.mT) / math.sqrt(2) * (1 - torch.eye(self.n).double() * (1 - 1 / math.sqrt(2)))
+
+
+@dataclass(frozen=True, repr=False)
+class GLPlus(_Linear):
+    """Matrices of positive determinant. Sampled as ``exp(S) Q``: ``Q`` Haar on SO(n), ``S`` symmetric, normal (0.3)."""
+
+    n: int
+
+    def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
+        s = self._stretch(*shape, generator=generator)
+        rotation = SO(self.n).sample(*shape, generator=generator)
+        return (torch.linalg.matrix_exp(s) @ rotation.to(s.device)).to(dtype=dtype, device=device)
+
+    def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        assert isinstance(g, Tensor)
+        return self._finite_square(g) & (torch.linalg.det(g) > 0)
+
+    def algebra_basis(self, dtype=torch.float64, device=None) -> list[Element]:
+        return [_unit(self.n, i, j, dtype, device) for i in range(self.n) for j in range(self.n)]
+
+
+@dataclass(frozen=True, repr=False)
+class GL(_Linear):
+    """Invertible matrices. Sampled as ``exp(S) Q``: ``Q`` Haar on O(n), ``S`` symmetric, normal (0.3)."""
+
+    n: int
+
+    def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
+        s = self._stretch(*shape, generator=generator)
+        turn = haar_orthogonal(self.n, *shape, generator=generator)
+        return (torch.linalg.matrix_exp(s) @ turn).to(dtype=dtype, device=device)
+
+    def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        assert isinstance(g, Tensor)
+        return self._finite_square(g) & (torch.linalg.det(g) != 0)
+
+    def generators(self, dtype=torch.float64, device=None) -> list[Element]:
+        return [reflection(self.n, dtype, device)]
+
+    def algebra_basis(self, dtype=torch.float64, device=None) -> list[Element]:
+        return GLPlus(self.n).algebra_basis(dtype=dtype, device=device)
+
+
+@dataclass(frozen=True, repr=False)
+class SL(_Linear):
+    """Matrices of determinant one. Sampled as ``exp(S) Q``: ``Q`` Haar on SO(n), ``S`` symmetric and traceless."""
+
+    n: int
+
+    def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
+        s = self._stretch(*shape, generator=generator)
+        trace = s.diagonal(dim1=-2, dim2=-1).mean(-1)
+        s = s - trace[..., None, None] * torch.eye(self.n, dtype=s.dtype, device=s.device)
+        rotation = SO(self.n).sample(*shape, generator=generator)
+        return (torch.linalg.matrix_exp(s) @ rotation.to(s.device)).to(dtype=dtype, device=device)
+
+    def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        assert isinstance(g, Tensor)
+        return self._finite_square(g) & ((torch.linalg.det(g) - 1).abs() <= tol)
+
+    def algebra_basis(self, dtype=torch.float64, device=None) -> list[Element]:
+        off = [_unit(self.n, i, j, dtype, device) for i in range(self.n) for j in range(self.n) if i != j]
+        diagonal = [
+            _unit(self.n, i, i, dtype, device) - _unit(self.n, i + 1, i + 1, dtype, device) for i in range(self.n - 1)
+        ]
+        return [*off, *diagonal]
+
+
+@dataclass(frozen=True, repr=False)
+class Scaling(_Matrix):
+    """Positive factors, as matrices of shape ``(*K, 1, 1)``. Sampled log-normally with standard deviation 0.5.
+
+    It scales n-dimensional vectors through ``Embed(Scaling(), GLPlus(n))``.
+    """
+
+    n: int = field(default=1, init=False)
+
+    def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
+        return (0.5 * _normal((*shape, 1, 1), generator)).exp().to(dtype=dtype, device=device)
+
+    def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        assert isinstance(g, Tensor)
+        return self._finite_square(g) & (g[..., 0, 0] > 0)
+
+    def algebra_basis(self, dtype=torch.float64, device=None) -> list[Element]:
+        return [torch.ones(1, 1, dtype=dtype, device=device)]
+
+    def __repr__(self) -> str:
+        return "Scaling()"
+
+
+class _Affine(Group):
+    r"""Maps :math:`x \mapsto H x + t` as homogeneous matrices ``[[H, t], [0, 1]]`` of shape ``(*K, n+1, n+1)``.
+
+    Sampled with ``H`` from the linear group and ``t`` from the unit normal.
+    """
+
+    element_dim = 2
+    n: int
+
+    @property
+    def linear(self) -> Group:
+        """The group of linear parts ``H``."""
+        raise NotImplementedError(f"{type(self).__name__} does not name its linear part")
+
+    def __post_init__(self) -> None:
+        require_size(self.n, type(self).__name__)
+
+    def pack(self, h: Tensor, t: Tensor) -> Tensor:
+        """The homogeneous matrix of ``x -> h x + t``."""
+        out = torch.zeros(*h.shape[:-2], self.n + 1, self.n + 1, dtype=h.dtype, device=h.device)
+        out[..., : self.n, : self.n] = h
+        out[..., : self.n, self.n] = t
+        out[..., self.n, self.n] = 1
+        return out
+
+    def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
+        h = self._linear_matrix(self.linear.sample(*shape, generator=generator), *shape)
+        t = _normal((*shape, self.n), generator)
+        return self.pack(h, t.to(h.device)).to(dtype=dtype, device=device)
+
+    def _linear_matrix(self, h: Element, *shape: int) -> Tensor:
+        if isinstance(self.linear, Trivial):
+            return torch.eye(self.n, dtype=torch.float64).expand(*shape, self.n, self.n)
+        assert isinstance(h, Tensor)
+        return h
+
+    def identity(self, *shape: int, dtype=torch.float64, device=None) -> Tensor:
+        m = self.n + 1
+        return torch.eye(m, dtype=dtype, device=device).expand(*shape, m, m).clone()
+
+    def compose(self, g: Element, h: Element) -> Tensor:
+        assert isinstance(g, Tensor) and isinstance(h, Tensor)
+        return g @ h
+
+    def inverse(self, g: Element) -> Tensor:
+        assert isinstance(g, Tensor)
+        h = self.matrix(g)
+        back = h.mT if self.orthogonal else torch.linalg.inv(h)
+        return self.pack(back, -(back @ g[..., : self.n, self.n :])[..., 0])
+
+    def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        m = self.n + 1
+        if not isinstance(g, Tensor) or g.ndim < 2 or g.shape[-2:] != (m, m):
+            got = tuple(g.shape) if isinstance(g, Tensor) else type(g).__name__
+            raise ValueError(f"an element of {self} has shape (*K, {m}, {m}), got {got}")
+        row = torch.zeros(m, dtype=g.dtype, device=g.device)
+        row[-1] = 1
+        good = g.isfinite().all(-1).all(-1) & ((g[..., -1, :] - row).abs().amax(-1) <= tol)
+        h = self.matrix(g)
+        if isinstance(self.linear, Trivial):
+            return good & ((h - torch.eye(self.n, dtype=g.dtype, device=g.device)).abs().amax((-2, -1)) <= tol)
+        return good & self.linear.contains(h, tol)
+
+    def generators(self, dtype=torch.float64, device=None) -> list[Element]:
+        zero = torch.zeros(self.n, dtype=dtype, device=device)
+        return [self.pack(h, zero) for h in self.linear.generators(dtype=dtype, device=device) if isinstance(h, Tensor)]
+
+    def algebra_basis(self, dtype=torch.float64, device=None) -> list[Element]:
+        out: list[Element] = []
+        for a in self.linear.algebra_basis(dtype=dtype, device=device):
+            assert isinstance(a, Tensor)
+            out.append(torch.nn.functional.pad(a, (0, 1, 0, 1)))
+        out.extend(_unit(self.n + 1, i, self.n, dtype, device) for i in range(self.n))
+        return out
+
+    def exp(self, A: Element) -> Tensor:
+        assert isinstance(A, Tensor)
+        return torch.linalg.matrix_exp(A)
+
+    def zero(self, *shape: int, dtype=torch.float64, device=None) -> Tensor:
+        return torch.zeros(*shape, self.n + 1, self.n + 1, dtype=dtype, device=device)
+
+    @property
+    def zero_dim(self) -> int:
+        return 2
+
+    @property
+    def matrix_dim(self) -> int:
+        return self.n
+
+    def matrix(self, g: Element) -> Tensor:
+        assert isinstance(g, Tensor)
+        return g[..., : self.n, : self.n]
+
+    def matrix_tangent(self, A: Element) -> Tensor:
+        return self.matrix(A)
+
+    def translation(self, g: Element) -> Tensor:
+        assert isinstance(g, Tensor)
+        return g[..., : self.n, self.n]
+
+    @property
+    def orthogonal(self) -> bool:
+        return isinstance(self.linear, Trivial) or self.linear.orthogonal
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.n})"
+
+
+@dataclass(frozen=True, repr=False)
+class SE(_Affine):
+    """Rigid motions: rotations and translations of n-dimensional space."""
+
+    n: int
+
+    @property
+    def linear(self) -> SO:
+        return SO(self.n)
+
+
+@dataclass(frozen=True, repr=False)
+class E(_Affine):
+    """Isometries: rotations, reflections and translations of n-dimensional space."""
+
+    n: int
+
+    @property
+    def linear(self) -> O:
+        return O(self.n)
+
+
+@dataclass(frozen=True, repr=False)
+class Translation(_Affine):
+    """Translations of n-dimensional space."""
+
+    n: int
+
+    @property
+    def linear(self) -> Trivial:
+        return Trivial()
+
+
+@dataclass(frozen=True, repr=False)
+class Affine(_Affine):
+    """Affine maps of n-dimensional space whose linear part lies in ``linear_group`` (default ``GL(n)``).
+
+    Example:
+        >>> Affine(2), Affine(2, SL(2))
+        (Affine(2), Affine(2, SL(2)))
+    """
+
+    n: int
+    linear_group: Group | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.linear_group == GL(self.n):
+            object.__setattr__(self, "linear_group", None)
+        elif self.linear_group is not None and (
+            not isinstance(self.linear_group, _Matrix) or self.linear_group.n != self.n
+        ):
+            raise ValueError(
+                f"Affine({self.n}, linear_group): a group of {self.n} by {self.n} matrices, got {self.linear_group!r}"
+            )
+
+    @property
+    def linear(self) -> Group:
+        return self.linear_group or GL(self.n)
+
+    def __repr__(self) -> str:
+        return f"Affine({self.n})" if self.linear_group is None else f"Affine({self.n}, {self.linear_group})"
