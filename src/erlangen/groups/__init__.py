@@ -16,9 +16,9 @@ from erlangen.groups.representation import PseudoScalar, Regular, Representation
 from erlangen.groups.symmetry import Symmetry
 
 __all__ = [
-    "GL", "SE", "SL", "SO", "Action", "Affine", "BatchVector", "Collapse", "Compose", "Cyclic", "E", "EdgeIndex",
-    "Element", "Embed", "Factor", "Fields", "Fixed", "Fork", "GLPlus", "GrammarError", "Group", "Hom", "Identity", "Irreps",
+    "Action", "Affine", "BatchVector", "Collapse", "Compose", "Cyclic", "E", "EdgeIndex", "Element", "Embed",
+    "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus", "GrammarError", "Group", "Hom", "Identity", "Irreps",
     "LinearPart", "Nodes", "O", "Pixels", "Points", "Product", "PseudoScalar", "QuarterTurns", "Regular",
-    "Representation", "Scalar", "Scaling", "Sign", "SignedPermutation", "Symmetric", "Symmetry", "Translation", "Trivial", "Vector",
-    "parse_actions", "parse_group", "wigner_d",
+    "Representation", "Scalar", "Scaling", "SE", "Sign", "SignedPermutation", "SL", "SO", "Symmetric", "Symmetry",
+    "Translation", "Trivial", "Vector", "parse_actions", "parse_group", "wigner_d",
 ]  # fmt: skip

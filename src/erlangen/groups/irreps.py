@@ -155,7 +155,7 @@ def Irreps(spec: object, group: Group = O(3)) -> Representation:
             raise ValueError(
                 f"Irreps(spec): {term.strip()!r} in {text!r} is not of the form '2x1o' (multiplicity, degree, parity)"
             )
-        copies, degree, parity = match.groups()
+        copies, degree, parity = match.group(1), match.group(2), match.group(3)
         p = (-1) ** int(degree) if parity == "y" else (1 if parity == "e" else -1)
         parts.append((int(copies or 1), Irrep(int(degree), p, group)))
     return direct_sum(*parts, group=group)

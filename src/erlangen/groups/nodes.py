@@ -54,6 +54,7 @@ class Nodes(Action):
     def __call__(self, g: Element, x: Any) -> Any:
         if isinstance(self.group, Trivial):
             return x
+        assert isinstance(g, Tensor)
         for axis in self._axes():
             x = permute_axis(g, x, axis)
         return x
@@ -141,7 +142,10 @@ class BatchVector(Action):
         _require_symmetric(self.group, "BatchVector")
 
     def __call__(self, g: Element, x: Any) -> Any:
-        return x if isinstance(self.group, Trivial) else permute_axis(g, x, -1)
+        if isinstance(self.group, Trivial):
+            return x
+        assert isinstance(g, Tensor)
+        return permute_axis(g, x, -1)
 
     def tangent(self, A: Element, x: Any) -> Any:
         return torch.zeros_like(x)

@@ -350,7 +350,7 @@ class TensorProduct(Representation):
     def sizes(self, x: Any) -> dict[str, int]:
         if self.group.names and self.first == self.second == Vector(self.group):
             n = round(x.shape[-1] ** 0.5)
-            return dict.fromkeys(self.group.names, n)
+            return {name: n for name in self.group.names}
         return {}
 
     def bind(self, sizes: Mapping[str, int]) -> Representation:
@@ -427,7 +427,7 @@ class Sum(Representation):
         if not self.group.names or not all(part == Vector(self.group) for _, part in self.summands):
             return {}
         copies = sum(m for m, _ in self.summands)
-        return dict.fromkeys(self.group.names, x.shape[-1] // copies)
+        return {name: x.shape[-1] // copies for name in self.group.names}
 
     def bind(self, sizes: Mapping[str, int]) -> Representation:
         group = self.group.bind(sizes)
