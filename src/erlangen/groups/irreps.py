@@ -114,7 +114,7 @@ class Irrep(Representation):
         assert isinstance(A, Tensor)
         points, inverse = (t.to(A.device) for t in _fit(self.l))
         velocity = points @ A.double().mT
-        _, moved = torch.func.jvp(lambda p: harmonics(self.l, p), (points.expand(velocity.shape),), (velocity,))
+        moved = torch.func.jvp(lambda p: harmonics(self.l, p), (points.expand(velocity.shape),), (velocity,))[1]
         return (inverse @ moved).mT.to(A.dtype)
 
     @property
