@@ -7,6 +7,7 @@ from erlangen.groups.fields import Fields
 from erlangen.groups.grammar import GrammarError, parse_actions, parse_group
 from erlangen.groups.group import Group, Product, Trivial
 from erlangen.groups.hom import Collapse, Compose, Embed, Factor, Fork, Hom, Identity, LinearPart, Sign
+from erlangen.groups.infer import infer_symmetry
 from erlangen.groups.irreps import Irreps, wigner_d
 from erlangen.groups.matrix import GL, SE, SL, SO, Affine, E, GLPlus, O, Scaling, Translation
 from erlangen.groups.nodes import BatchVector, EdgeIndex, Nodes
@@ -20,5 +21,5 @@ __all__ = [
     "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus", "GrammarError", "Group", "Hom", "Identity", "Irreps",
     "LinearPart", "Nodes", "O", "Pixels", "Points", "Product", "PseudoScalar", "QuarterTurns", "Regular",
     "Representation", "Scalar", "Scaling", "SE", "Sign", "SignedPermutation", "SL", "SO", "Symmetric", "Symmetry",
-    "Translation", "Trivial", "Vector", "parse_actions", "parse_group", "wigner_d",
+    "Translation", "Trivial", "Vector", "infer_symmetry", "parse_actions", "parse_group", "wigner_d",
 ]  # fmt: skip

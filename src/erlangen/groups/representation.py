@@ -139,9 +139,10 @@ def tensor_product(a: Representation, b: Representation) -> Representation:
 
 @dataclass(frozen=True)
 class Scalar(Representation):
-    """One number that the group does not move."""
+    """One number that the group does not move. Alone, it describes a tensor of invariant numbers of any shape."""
 
     group: Group
+    event_dim = 0
 
     @property
     def dim(self) -> int:
@@ -162,6 +163,9 @@ class Scalar(Representation):
 
     def tangent(self, A: Element, x: Any) -> Any:
         return torch.zeros_like(x)
+
+    def check(self, x: Any, name: str = "x") -> None:
+        require_real(x, name, repr(self))
 
     def bind(self, sizes: Mapping[str, int]) -> Scalar:
         return Scalar(self.group.bind(sizes))
