@@ -11,7 +11,7 @@ from torch import Tensor
 
 from erlangen.groups.element import Element
 from erlangen.groups.group import Group, Product, Trivial
-from erlangen.groups.hom import Embed, Hom, Sign
+from erlangen.groups.hom import Embed, Hom, Identity, Sign
 
 
 class Action:
@@ -61,7 +61,7 @@ class Action:
         """The action of ``hom.source`` through ``hom``: restriction, a factor of a product, the linear part, ..."""
         if hom.target != self.group:
             raise ValueError(f"along(hom): a map into {self.group}, which acts here, got one into {hom.target}")
-        return self if hom.source == self.group and hom.target == self.group else Pulled(self, hom)
+        return self if isinstance(hom, Identity) else Pulled(self, hom)
 
     def repeat(self, x: Any, copies: int, offset: int | None = None) -> Any:
         """``copies`` of ``x`` one after another along the batch axis, copy-major, as one larger batch.
@@ -79,12 +79,16 @@ class Action:
 
 
 def joint_group(actions: tuple[Action, ...]) -> Group:
-    """The group that all the actions can be pulled back to: the product of the different factors among theirs."""
+    """The group that all the actions can be pulled back to: the product of the different factors among theirs.
+
+    A factor that stands several times in one of their groups stands as often in the product.
+    """
     factors: list[Group] = []
     for action in actions:
         group = action.group
-        for factor in group.factors if isinstance(group, Product) else (group,):
-            if not isinstance(factor, Trivial) and factor not in factors:
+        own = group.factors if isinstance(group, Product) else (group,)
+        for factor in own:
+            if not isinstance(factor, Trivial) and factors.count(factor) < own.count(factor):
                 factors.append(factor)
     if not factors:
         return Trivial()
@@ -224,7 +228,7 @@ class Fixed(Action):
         return x
 
     def tangent(self, A: Element, x: Any) -> Any:
-        return torch.zeros_like(x)
+        return torch.zeros_like(x) if isinstance(x, Tensor) else x
 
     def along(self, hom: Hom) -> Action:
         if hom.target != self.group:
@@ -252,6 +256,15 @@ def require_real(x: Any, name: str, action: str) -> Tensor:
         raise TypeError(f"{name}: {action} moves a tensor, got {type(x).__name__}")
     if not x.is_floating_point():
         raise TypeError(f"{name}: {action} moves real floating-point tensors, got dtype {x.dtype}")
+    return require_finite(x, name)
+
+
+def require_finite(x: Tensor, name: str) -> Tensor:
+    """Checks that a tensor holds neither NaN nor infinity.
+
+    Raises:
+        ValueError: naming the argument and the first such place.
+    """
     if not bool(x.isfinite().all()):
         where = tuple(int(i) for i in (~x.isfinite()).nonzero()[0])
         raise ValueError(f"{name}: holds NaN or infinity, first at index {where}")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from erlangen.groups.element import Element, device_of, map_element
+from erlangen.groups.element import Element, device_of, dtype_of, map_element
 
 #: Finite groups with more elements than this are never enumerated.
 MAX_ENUMERATED = 50_000
@@ -70,7 +70,7 @@ class Group:
     def exp(self, A: Element) -> Element:
         """The exponential map, from the algebra to the component of the identity."""
         assert isinstance(A, Tensor)
-        return self.identity(*A.shape[:-1], device=A.device)
+        return self.identity(*A.shape[:-1], dtype=A.dtype, device=A.device)
 
     def zero(
         self, *shape: int, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
@@ -116,7 +116,7 @@ class Group:
     def matrix_tangent(self, A: Element) -> Tensor:
         """The derivative of :meth:`matrix` at the identity along the algebra element ``A``."""
         k = self.algebra_shape(A)
-        return torch.zeros(*k, self.matrix_dim, self.matrix_dim, dtype=torch.float64, device=device_of(A))
+        return torch.zeros(*k, self.matrix_dim, self.matrix_dim, dtype=dtype_of(A), device=device_of(A))
 
     def translation(self, g: Element) -> Tensor | None:
         """The translation part of ``g``, shape ``(*K, n)``, or ``None`` when the group has none."""
@@ -237,12 +237,20 @@ class Product(Group):
             )
         object.__setattr__(self, "factors", flat)
 
+    def entries(self, g: Element) -> tuple[Any, ...]:
+        """The entries of an element (or algebra element), one per factor.
+
+        Raises:
+            ValueError: when it is no tuple of as many entries.
+        """
+        if not isinstance(g, tuple) or len(g) != len(self.factors):
+            got = f"a tuple of {len(g)}" if isinstance(g, tuple) else f"a {type(g).__name__}"
+            raise ValueError(f"an element of {self} is a tuple of {len(self.factors)} entries, got {got}")
+        return g
+
     def _each(self, method: str, *elements: Any, **options: Any) -> tuple[Any, ...]:
-        for e in elements:
-            if not isinstance(e, tuple) or len(e) != len(self.factors):
-                got = f"a tuple of {len(e)}" if isinstance(e, tuple) else f"a {type(e).__name__}"
-                raise ValueError(f"an element of {self} is a tuple of {len(self.factors)} entries, got {got}")
-        return tuple(getattr(f, method)(*(e[i] for e in elements), **options) for i, f in enumerate(self.factors))
+        each = zip(self.factors, *map(self.entries, elements), strict=True)
+        return tuple(getattr(f, method)(*entries, **options) for f, *entries in each)
 
     def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> tuple[Any, ...]:
         return tuple(f.sample(*shape, generator=generator, dtype=dtype, device=device) for f in self.factors)

@@ -48,6 +48,8 @@ class Hom:
         """The composition: this map first, then ``other``."""
         if isinstance(self, Identity):
             return other
+        if isinstance(other, Compose):
+            return self.then(other.first).then(other.second)
         return self if isinstance(other, Identity) else Compose(self, other)
 
     @staticmethod
@@ -67,7 +69,7 @@ class Hom:
         if isinstance(target, Trivial):
             return Collapse(source)
         if isinstance(target, Product):
-            return Fork(source, tuple(Hom.canonical(source, factor) for factor in target.factors))
+            return Fork(source, tuple(_to_factor(source, target, i) for i in range(len(target.factors))))
         if isinstance(source, Product):
             return _through_a_factor(source, target)
         if isinstance(source, _Affine) and source.linear == target:
@@ -76,6 +78,21 @@ class Hom:
             f"there is no canonical homomorphism from {source} to {target}: pass one, for instance "
             f"action.along(Embed({source}, {target}))"
         )
+
+
+def _to_factor(source: Group, target: Product, i: int) -> Hom:
+    # Where a factor stands several times, the k-th goes to the k-th; fewer would have to be doubled, which is a guess.
+    factor = target.factors[i]
+    copies = target.factors.count(factor)
+    if copies == 1 or isinstance(factor, Trivial):
+        return Hom.canonical(source, factor)
+    places = [j for j, f in enumerate(source.factors) if f == factor] if isinstance(source, Product) else []
+    if len(places) != copies:
+        raise ValueError(
+            f"there is no canonical homomorphism from {source} to {target}: {factor} stands {copies} times in one "
+            f"and {len(places)} times in the other; pass one, for instance action.along(Fork({source}, (..., ...)))"
+        )
+    return Factor(source, places[target.factors[:i].count(factor)])
 
 
 def _through_a_factor(source: Product, target: Group) -> Hom:
@@ -146,10 +163,12 @@ class Factor(Hom):
         object.__setattr__(self, "target", self.source.factors[self.index])
 
     def __call__(self, g: Element) -> Element:
-        return g[self.index]
+        assert isinstance(self.source, Product)
+        return self.source.entries(g)[self.index]
 
     def on_algebra(self, A: Element) -> Element:
-        return A[self.index]
+        assert isinstance(self.source, Product)
+        return self.source.entries(A)[self.index]
 
     def bind(self, sizes: Mapping[str, int]) -> Factor:
         return Factor(self.source.bind(sizes), self.index)
@@ -250,6 +269,8 @@ class Sign(Hom):
     target: Group = field(init=False)
 
     def __post_init__(self) -> None:
+        if not self.source.names:
+            _ = self.source.matrix_dim
         object.__setattr__(self, "target", O(1))
 
     def __call__(self, g: Element) -> Element:

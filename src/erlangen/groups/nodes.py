@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from erlangen.groups.action import Action
+from erlangen.groups.action import Action, require_finite
 from erlangen.groups.discrete import Symmetric
-from erlangen.groups.element import Element, permute_axis
+from erlangen.groups.element import Element, join_batch, permute_axis
 from erlangen.groups.group import Group, Trivial
 
 
@@ -74,6 +74,8 @@ class Nodes(Action):
         if len(sizes) > 1:
             raise ValueError(f"{name}: the node axes of {self!r} must agree, got shape {tuple(x.shape)}")
         _check_size(self.group, x.shape[-self.event_dim], name, x.ndim - self.event_dim)
+        if x.is_floating_point():
+            require_finite(x, name)
 
     def bind(self, sizes: Mapping[str, int]) -> Nodes:
         return Nodes(self.group.bind(sizes), self.order, self.features)
@@ -97,12 +99,12 @@ class EdgeIndex(Action):
         if isinstance(self.group, Trivial):
             return x
         assert isinstance(g, Tensor)
-        g = g.to(x.device)
-        if g.ndim == 1:
+        g, k = g.to(x.device), g.ndim - 1
+        batch = join_batch(g.shape[:-1], x, 2)
+        if k == 0:
             return g[x]
-        k = g.ndim - 1
-        flat = x.expand(*g.shape[:-1], *x.shape[k:]).flatten(k)
-        return g.gather(-1, flat).reshape(*g.shape[:-1], *x.shape[k:])
+        flat = x.expand(*batch, *x.shape[k:]).flatten(k)
+        return g.expand(*batch, -1).gather(-1, flat).reshape(*batch, *x.shape[k:])
 
     def tangent(self, A: Element, x: Any) -> Any:
         return torch.zeros_like(x)
@@ -123,6 +125,8 @@ class EdgeIndex(Action):
         return EdgeIndex(self.group.bind(sizes))
 
     def repeat(self, x: Any, copies: int, offset: int | None = None) -> Any:
+        if x.ndim > 2:  # one graph per row: copies are more rows, and every row numbers its own nodes
+            return super().repeat(x, copies)
         step = offset if offset is not None else (int(x.max()) + 1 if x.numel() else 0)
         shifts = step * torch.arange(copies, device=x.device)
         return (x[..., None, :] + shifts[:, None]).flatten(-2)

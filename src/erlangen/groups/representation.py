@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from erlangen.groups.action import Action, describe, require_real
-from erlangen.groups.element import Element, apply_matrix, device_of, map_element, permute_axis
+from erlangen.groups.element import Element, apply_matrix, device_of, dtype_of, map_element, permute_axis
+from erlangen.groups.element import cast as to_dtype
 from erlangen.groups.group import Group, Product
-from erlangen.groups.hom import Hom, LinearPart, Sign
+from erlangen.groups.hom import Hom, Identity, LinearPart, Sign
 from erlangen.groups.matrix import O
 
 
 def _kron(a: Tensor, b: Tensor) -> Tensor:
-    out = torch.einsum("...ij,...kl->...ikjl", a, b)
+    dtype = torch.promote_types(a.dtype, b.dtype)
+    out = torch.einsum("...ij,...kl->...ikjl", a.to(dtype), b.to(dtype))
     return out.reshape(*out.shape[:-4], a.shape[-2] * b.shape[-2], a.shape[-1] * b.shape[-1])
 
 
@@ -25,7 +27,8 @@ class Representation(Action):
     r"""A linear action on the last axis: :math:`\rho(gh) = \rho(g) \rho(h)`.
 
     Representations compose: ``a + b`` (direct sum), ``3 * a`` (three copies, stored as a multiplicity), ``a * b``
-    (tensor product, distributed over sums), ``a ** 2``, ``a.dual``, ``a.along(hom)``.
+    (tensor product, distributed over sums), ``a ** 2``, ``a.dual``, ``a.along(hom)``. Copies and products of sums lie
+    part by part on the feature axis: ``2 * (a + b) == 2 * a + 2 * b``, copies first.
     """
 
     event_dim = 1
@@ -75,13 +78,13 @@ class Representation(Action):
     def along(self, hom: Hom) -> Representation:
         if hom.target != self.group:
             raise ValueError(f"along(hom): a map into {self.group}, which acts here, got one into {hom.target}")
-        return self if hom.source == hom.target else self._along(hom)
+        return self if isinstance(hom, Identity) else self._along(hom)
 
     def _along(self, hom: Hom) -> Representation:
         return PulledRepresentation(self, hom)
 
     def __add__(self, other: Representation) -> Representation:
-        return direct_sum(*self.parts, *_require_same_group(self, other, "+").parts)
+        return direct_sum(*self.parts, *_require_same_group(self, other, "+").parts, group=self.group)
 
     def __rmul__(self, copies: int) -> Representation:
         if isinstance(copies, bool) or not isinstance(copies, int) or copies < 0:
@@ -114,7 +117,7 @@ def _require_same_group(left: Representation, right: object, sign: str) -> Repre
     return right
 
 
-def direct_sum(*parts: tuple[int, Representation], group: Group | None = None) -> Representation:
+def direct_sum(*parts: tuple[int, Representation], group: Group) -> Representation:
     """Joins parts; neighbours that are equal become one part with a larger multiplicity."""
     merged: list[tuple[int, Representation]] = []
     for m, part in parts:
@@ -126,14 +129,15 @@ def direct_sum(*parts: tuple[int, Representation], group: Group | None = None) -
             merged.append((m, part))
     if len(merged) == 1 and merged[0][0] == 1:
         return merged[0][1]
-    owner = group if group is not None else parts[0][1].group
-    return Sum(owner, tuple(merged))
+    return Sum(group, tuple(merged))
 
 
 def tensor_product(a: Representation, b: Representation) -> Representation:
-    """The product of two parts; a scalar factor changes nothing."""
+    """The product of two parts; a scalar factor changes nothing, and brackets do not matter."""
     if isinstance(a, Scalar):
         return b
+    if isinstance(b, TensorProduct):
+        return TensorProduct(tensor_product(a, b.first), b.second)
     return a if isinstance(b, Scalar) else TensorProduct(a, b)
 
 
@@ -149,10 +153,10 @@ class Scalar(Representation):
         return 1
 
     def rho(self, g: Element) -> Tensor:
-        return torch.ones(*self.group.batch_shape(g), 1, 1, dtype=torch.float64, device=device_of(g))
+        return torch.ones(*self.group.batch_shape(g), 1, 1, dtype=dtype_of(g), device=device_of(g))
 
     def drho(self, A: Element) -> Tensor:
-        return torch.zeros(*self.group.algebra_shape(A), 1, 1, dtype=torch.float64, device=device_of(A))
+        return torch.zeros(*self.group.algebra_shape(A), 1, 1, dtype=dtype_of(A), device=device_of(A))
 
     @property
     def orthogonal(self) -> bool:
@@ -219,7 +223,14 @@ class Vector(Representation):
         return Vector(self.group.bind(sizes))
 
     def _along(self, hom: Hom) -> Representation:
-        return Vector(hom.source) if isinstance(hom, LinearPart) else PulledRepresentation(self, hom)
+        # "The linear part of" is what Vector means anyway: one way to say it, so that equal things compare equal.
+        *before, last = hom.steps()
+        if not isinstance(last, LinearPart):
+            return PulledRepresentation(self, hom)
+        out: Representation = Vector(last.source)
+        for step in reversed(before):
+            out = out.along(step)
+        return out
 
     def __repr__(self) -> str:
         return f"Vector({self.group})"
@@ -245,7 +256,7 @@ class Regular(Representation):
         k = len(group.batch_shape(g))
         lifted = _insert_axis(group, g, k)
         every = map_element(lambda t: t.reshape(*(1,) * k, *t.shape).to(device_of(g)), group.elements())
-        return group.index(group.compose(lifted, every))
+        return group.index(group.compose(to_dtype(lifted, torch.float64), every))
 
     def rho(self, g: Element) -> Tensor:
         return torch.nn.functional.one_hot(self.permutation(g), self.dim).mT.double()
@@ -383,8 +394,9 @@ class Sum(Representation):
         return sum(m * part.dim for m, part in self.summands)
 
     def _block_diagonal(self, blocks: list[tuple[int, Tensor]], k: torch.Size) -> Tensor:
-        first = blocks[0][1] if blocks else torch.zeros(1, dtype=torch.float64)
-        out = torch.zeros(*k, self.dim, self.dim, dtype=first.dtype, device=first.device)
+        dtype = dtype_of(tuple(block for _, block in blocks))
+        device = blocks[0][1].device if blocks else None
+        out = torch.zeros(*k, self.dim, self.dim, dtype=dtype, device=device)
         at = 0
         for m, block in blocks:
             d = block.shape[-1]
