@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from erlangen.groups.element import Element
-from erlangen.groups.group import Group, require_size
+from erlangen.groups.group import Group, require_size, require_tensor
 
 
 def _device(generator: torch.Generator | None) -> torch.device | str:
@@ -32,7 +32,7 @@ class Cyclic(Group):
         return torch.randint(self.n, shape, generator=generator, device=_device(generator)).to(device=device)
 
     def identity(self, *shape: int, dtype=torch.float64, device=None) -> Tensor:
-        return torch.zeros(*shape, dtype=torch.long, device=device)
+        return torch.zeros(shape, dtype=torch.long, device=device)
 
     def compose(self, g: Element, h: Element) -> Tensor:
         assert isinstance(g, Tensor) and isinstance(h, Tensor)
@@ -43,8 +43,8 @@ class Cyclic(Group):
         return -g % self.n
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
-        assert isinstance(g, Tensor)
-        return (g >= 0) & (g < self.n) & (g == g.round() if g.is_floating_point() else True)
+        g = require_tensor(g, self)
+        return (g >= 0) & (g < self.n) & (not g.is_floating_point())
 
     def generators(self, dtype=torch.float64, device=None) -> list[Element]:
         return [torch.tensor(1, device=device)] if self.n > 1 else []
@@ -155,7 +155,8 @@ class Symmetric(Group):
         if not isinstance(g, Tensor) or g.ndim < 1 or g.shape[-1] != self.size:
             got = tuple(g.shape) if isinstance(g, Tensor) else type(g).__name__
             raise ValueError(f"an element of {self} has shape (*K, {self.size}), got {got}")
-        return (g.sort(-1).values == torch.arange(self.size, device=g.device)).all(-1)
+        whole = not g.is_floating_point()  # an index is
+        return (g.sort(-1).values == torch.arange(self.size, device=g.device)).all(-1) & whole
 
     def generators(self, dtype=torch.float64, device=None) -> list[Element]:
         n = self.size

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
 from erlangen.groups.action import Action, joint_group, pull_back
 from erlangen.groups.element import Element
 from erlangen.groups.group import Group
@@ -35,6 +33,30 @@ def field_names(x: Any) -> list[Any]:
     raise TypeError(f"Fields moves a dict, a tuple or a graph data object, got {type(x).__name__}")
 
 
+def is_annotation(value: Any) -> bool:
+    """Whether a field says something about the data and is none itself: words, counts, flags, and lists of them."""
+    if isinstance(value, Mapping):
+        return all(map(is_annotation, value.values()))
+    if isinstance(value, tuple | list):
+        return all(map(is_annotation, value))
+    return value is None or isinstance(value, str | bytes | int)
+
+
+def as_action(value: Any, where: str) -> Action:
+    """Reads an action, or a tuple or dict of actions.
+
+    Raises:
+        TypeError: when it is something else, naming ``where``.
+    """
+    if isinstance(value, Action):
+        return value
+    if isinstance(value, Mapping):
+        return Fields(**value)
+    if isinstance(value, tuple | list):
+        return Fields(*value)
+    raise TypeError(f"{where}: an action, or a tuple or dict of actions, got {type(value).__name__}")
+
+
 def replace_fields(x: Any, new: Mapping[Any, Any]) -> Any:
     """A copy of the container with some fields replaced; the original and its tensors stay untouched."""
     if is_graph_data(x):
@@ -52,7 +74,8 @@ def replace_fields(x: Any, new: Mapping[Any, Any]) -> Any:
 class Fields(Action):
     """One action per named field of a dict or PyG ``Data``, or per position of a tuple.
 
-    Every field of the data that holds a tensor must be named: what the group does not move is ``Fixed()``, said aloud.
+    Every field of the data must be named: what the group does not move is ``Fixed()``, said aloud. Only words, whole
+    numbers, flags and ``None`` need no action. In place of an action there may be a tuple or dict of actions.
 
     Example:
         >>> import torch
@@ -66,12 +89,13 @@ class Fields(Action):
     items: tuple[tuple[Any, Action], ...]
     event_dim = 0
 
-    def __init__(self, *positional: Action, **named: Action) -> None:
+    def __init__(self, /, *positional: Any, **named: Any) -> None:
         if bool(positional) == bool(named):
             raise ValueError(
                 "Fields(...): either positional actions (for a tuple) or named ones (for a dict or data object)"
             )
-        pairs = dict(enumerate(positional)) if positional else named
+        given = dict(enumerate(positional)) if positional else named
+        pairs = {key: as_action(value, f"Fields({key})") for key, value in given.items()}
         group = joint_group(tuple(pairs.values()))
         self._set(tuple((key, pull_back(action, group)) for key, action in pairs.items()))
 
@@ -95,14 +119,14 @@ class Fields(Action):
         """The fields with their actions and values.
 
         Raises:
-            ValueError: when a named field is missing, or a field that holds a tensor is not named.
+            ValueError: when a named field is missing, or a field that holds data is not named.
         """
         present = field_names(x)
         known = dict(self.items)
         missing = [key for key in known if key not in present]
         if missing:
             raise ValueError(f"{name}: has no field {missing[0]!r}; its fields are {', '.join(map(str, present))}")
-        unnamed = [key for key in present if key not in known and isinstance(x[key], Tensor)]
+        unnamed = [key for key in present if key not in known and not is_annotation(x[key])]
         if unnamed:
             raise ValueError(
                 f"{name}: the field {unnamed[0]!r} has no action; name it in Fields, "

@@ -38,7 +38,7 @@ _SIZED: dict[str, Callable[[int], Group]] = {
 }  # fmt: skip
 _BARE: dict[str, Callable[[], Group]] = {"Scaling": Scaling, "Trivial": Trivial}
 _NAMED = ("S", "Symmetric")
-_TOKEN = re.compile(r"\s*(?:(\d+x\d+[eoy]|\d+[eoy])|(GL\+)|([A-Za-z_]\w*)|(\d+)|(\S))")
+_TOKEN = re.compile(r"\s*(?:(\d+x\d+[eoy]|\d+[eoy])|(GL\+)|([^\W\d]\w*)|(\d+)|(\S))")
 
 
 @dataclass
@@ -187,7 +187,8 @@ def _pick(group: Group, wanted: Callable[[Group], bool], fallback: Group | None)
 _WORDS: dict[str, Callable[[Group], Action]] = {
     "points": Points, "vector": Vector, "scalar": Scalar, "pseudoscalar": PseudoScalar, "regular": Regular,
     "nodes": Nodes, "pairs": lambda group: Nodes(group, order=2), "edges": EdgeIndex, "batch": BatchVector,
-    "pixels": Pixels, "turns": lambda group: QuarterTurns(), "fixed": lambda group: Fixed(),
+    "pixels": Pixels, "turns": lambda group: QuarterTurns(group if isinstance(group, Cyclic) else Cyclic(4)),
+    "fixed": lambda group: Fixed(),
 }  # fmt: skip
 
 
@@ -208,9 +209,10 @@ def _word(read: _Reader, group: Group) -> Action:
         if not isinstance(inner, Representation):
             raise read.fail("only representations can be multiplied", token)
         return int(token.text) * inner
+    if token.kind == "end":
+        raise read.fail("expected an action, got the end", token)
     if token.kind != "name" or token.text not in _WORDS:
-        got = repr(token.text) if token.kind != "end" else "the end"
-        raise read.fail(f"unknown action {got}" + _suggest(token.text, [*_WORDS, "1x0e"]), token)
+        raise read.fail(f"unknown action {token.text!r}" + _suggest(token.text, [*_WORDS, "1x0e"]), token)
     word = token.text
     if word in ("nodes", "pairs"):
         owner = _pick(group, lambda f: isinstance(f, Symmetric), None)
@@ -256,7 +258,10 @@ def _action(read: _Reader, hom: Hom) -> Action:
         action = action & _sum(read, hom.target)
     if read.here.kind != "end":
         raise read.fail(f"expected +, *, & or the end of the action, got {read.here.text!r}")
-    return action.along(Hom.canonical(hom.target, action.group)).along(hom)
+    try:
+        return action.along(Hom.canonical(hom.target, action.group)).along(hom)
+    except ValueError as error:
+        raise read.fail(str(error), read.tokens[0]) from error
 
 
 def parse_actions(text: str, hom: Hom | str) -> dict[str, Action]:

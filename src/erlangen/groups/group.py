@@ -170,6 +170,17 @@ def require_size(n: object, group: str, smallest: int = 1) -> int:
     return n
 
 
+def require_tensor(g: Element, group: Group) -> Tensor:
+    """Checks that an element is a tensor.
+
+    Raises:
+        ValueError: when it is a tuple, as only products have.
+    """
+    if not isinstance(g, Tensor):
+        raise ValueError(f"an element of {group} is a tensor, got {type(g).__name__}")
+    return g
+
+
 def _factors(group: Group) -> tuple[Group, ...]:
     return group.factors if isinstance(group, Product) else (group,)
 
@@ -184,7 +195,7 @@ class Trivial(Group):
         return self.identity(*shape, device=device)
 
     def identity(self, *shape: int, dtype=torch.float64, device=None) -> Tensor:
-        return torch.zeros(*shape, dtype=torch.long, device=device)
+        return torch.zeros(shape, dtype=torch.long, device=device)
 
     def compose(self, g: Element, h: Element) -> Element:
         assert isinstance(g, Tensor) and isinstance(h, Tensor)
@@ -194,8 +205,7 @@ class Trivial(Group):
         return g
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
-        assert isinstance(g, Tensor)
-        return g == 0
+        return require_tensor(g, self) == 0
 
     @property
     def order(self) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.groups.action import Action, Fixed
 from erlangen.groups.discrete import Cyclic, Symmetric
-from erlangen.groups.fields import Fields, field_names, is_graph_data
+from erlangen.groups.fields import Fields, field_names, is_annotation, is_graph_data
 from erlangen.groups.grammar import parse_group
 from erlangen.groups.group import Group, Product, Trivial
 from erlangen.groups.hom import Hom, Identity
@@ -35,6 +35,7 @@ class _Proposal:
         self.hom = hom
         self.nodes_group: Group = next((f for f in factors if isinstance(f, Symmetric)), Trivial())
         self.space = next((f for f in factors if not isinstance(f, Symmetric | Trivial)), None)
+        self.positions = False
         self.said: list[str] = []
         self.moved: dict[str, tuple[tuple[int, ...], Action]] = {}
 
@@ -84,7 +85,8 @@ class _Proposal:
         image = self._image(x)
         if image is not None:
             return image, f"shape {tuple(x.shape)} read as images"
-        if vectors and key not in ("x", "h", "z", "attr") and not ragged:
+        features = key in ("h", "z", "attr") or (key == "x" and self.positions)
+        if vectors and not features and not ragged:
             action = Points(self.space) if x.ndim >= 3 else Vector(self.space)  # type: ignore[arg-type]
             return self._with_nodes(action, x, ragged), f"its last axis has size {dim}"
         return self._with_nodes(Fixed(), x, ragged), "features that only change places"
@@ -100,9 +102,10 @@ class _Proposal:
         """The actions on a dict, tuple or data object."""
         keys = field_names(x)
         ragged = "edge_index" in keys or "batch" in keys
+        self.positions = not _POSITIONS.isdisjoint(map(str, keys))
         parts = {}
         for key in keys:
-            if isinstance(x[key], Tensor) or not is_graph_data(x):
+            if not (is_graph_data(x) and is_annotation(x[key])):
                 parts[key] = self.one(str(key), f"{name}[{key!r}]", x[key], ragged)
         if not isinstance(x, tuple | list):
             return Fields(**parts)
@@ -185,6 +188,7 @@ def infer_symmetry(group: Group | Hom | str, *inputs: Any, output: Any = None, m
     proposal = _Proposal(hom)
     names = _argument_names(module, len(inputs)) if module is not None else [f"input {i}" for i in range(len(inputs))]
     ragged = "edge_index" in names or "batch" in names
+    proposal.positions = not _POSITIONS.isdisjoint(names)
     actions = []
     for i, (key, x) in enumerate(zip(names, inputs, strict=True)):
         if isinstance(x, Mapping | tuple | list) or is_graph_data(x):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from erlangen.groups.element import Element
+from erlangen.groups.element import Element, device_of
 from erlangen.groups.group import Group, Trivial, require_size
 
 
@@ -78,6 +78,19 @@ class _Matrix(Group):
             raise ValueError(f"an element of {self} has shape (*K, {self.n}, {self.n}), got {got}")
         return g.isfinite().all(-1).all(-1)
 
+    @property
+    def order(self) -> int | None:
+        # SO(1) and SL(1) have one element; O(1) has its own say.
+        return 1 if self.n == 1 and not self.algebra_basis() else None
+
+    def elements(self) -> Tensor:
+        self.require_enumerable()
+        return self.identity(1)
+
+    def index(self, g: Element) -> Tensor:
+        self.require_enumerable()
+        return torch.zeros(self.batch_shape(g), dtype=torch.long, device=device_of(g))
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.n})"
 
@@ -87,8 +100,9 @@ class _Orthogonal(_Matrix):
     def orthogonal(self) -> bool:
         return True
 
-    def _is_orthogonal(self, g: Tensor, tol: float) -> Tensor:
+    def _is_orthogonal(self, g: Element, tol: float) -> Tensor:
         finite = self._finite_square(g)
+        assert isinstance(g, Tensor)
         gap = (g.mT @ g - torch.eye(self.n, dtype=g.dtype, device=g.device)).abs().amax((-2, -1))
         return finite & (gap <= tol)
 
@@ -113,20 +127,9 @@ class SO(_Orthogonal):
         return q.to(dtype=dtype, device=device)
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        orthogonal = self._is_orthogonal(g, tol)
         assert isinstance(g, Tensor)
-        return self._is_orthogonal(g, tol) & (torch.linalg.det(g) > 0)
-
-    @property
-    def order(self) -> int | None:
-        return 1 if self.n == 1 else None
-
-    def elements(self) -> Tensor:
-        self.require_enumerable()
-        return self.identity(1)
-
-    def index(self, g: Element) -> Tensor:
-        self.require_enumerable()
-        return torch.zeros(self.batch_shape(g), dtype=torch.long)
+        return orthogonal & (torch.linalg.det(g) > 0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,7 +142,6 @@ class O(_Orthogonal):  # noqa: E742
         return haar_orthogonal(self.n, *shape, generator=generator).to(dtype=dtype, device=device)
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
-        assert isinstance(g, Tensor)
         return self._is_orthogonal(g, tol)
 
     def generators(self, dtype=torch.float64, device=None) -> list[Element]:
@@ -177,7 +179,13 @@ class _Linear(_Matrix):
 
     def _stretch(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         z = _normal((*shape, self.n, self.n), generator)
-        return self.spread * (z + z.mT) / math.sqrt(2) * (1 - torch.eye(self.n).double() * (1 - 1 / math.sqrt(2)))
+        diagonal = torch.eye(self.n, dtype=z.dtype, device=z.device)
+        return self.spread * (z + z.mT) / math.sqrt(2) * (1 - diagonal * (1 - 1 / math.sqrt(2)))
+
+    def _is_invertible(self, g: Element, tol: float) -> Tensor:
+        finite = self._finite_square(g)
+        assert isinstance(g, Tensor)
+        return finite & (torch.linalg.svdvals(g.nan_to_num(0.0, 0.0, 0.0))[..., -1] > tol)
 
 
 @dataclass(frozen=True, repr=False)
@@ -192,8 +200,9 @@ class GLPlus(_Linear):
         return (torch.linalg.matrix_exp(s) @ rotation.to(s.device)).to(dtype=dtype, device=device)
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        invertible = self._is_invertible(g, tol)
         assert isinstance(g, Tensor)
-        return self._finite_square(g) & (torch.linalg.det(g) > 0)
+        return invertible & (torch.linalg.det(g) > 0)
 
     def algebra_basis(self, dtype=torch.float64, device=None) -> list[Element]:
         return [_unit(self.n, i, j, dtype, device) for i in range(self.n) for j in range(self.n)]
@@ -211,8 +220,7 @@ class GL(_Linear):
         return (torch.linalg.matrix_exp(s) @ turn).to(dtype=dtype, device=device)
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
-        assert isinstance(g, Tensor)
-        return self._finite_square(g) & (torch.linalg.det(g) != 0)
+        return self._is_invertible(g, tol)
 
     def generators(self, dtype=torch.float64, device=None) -> list[Element]:
         return [reflection(self.n, dtype, device)]
@@ -235,8 +243,9 @@ class SL(_Linear):
         return (torch.linalg.matrix_exp(s) @ rotation.to(s.device)).to(dtype=dtype, device=device)
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        finite = self._finite_square(g)
         assert isinstance(g, Tensor)
-        return self._finite_square(g) & ((torch.linalg.det(g) - 1).abs() <= tol)
+        return finite & ((torch.linalg.det(g) - 1).abs() <= tol)
 
     def algebra_basis(self, dtype=torch.float64, device=None) -> list[Element]:
         off = [_unit(self.n, i, j, dtype, device) for i in range(self.n) for j in range(self.n) if i != j]
@@ -259,8 +268,9 @@ class Scaling(_Matrix):
         return (0.5 * _normal((*shape, 1, 1), generator)).exp().to(dtype=dtype, device=device)
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
+        finite = self._finite_square(g)
         assert isinstance(g, Tensor)
-        return self._finite_square(g) & (g[..., 0, 0] > 0)
+        return finite & (g[..., 0, 0] > 0)
 
     def algebra_basis(self, dtype=torch.float64, device=None) -> list[Element]:
         return [torch.ones(1, 1, dtype=dtype, device=device)]

@@ -11,8 +11,13 @@ from torch.nn.functional import grid_sample
 
 from erlangen.groups.action import Action, require_real
 from erlangen.groups.discrete import Cyclic
-from erlangen.groups.element import Element
+from erlangen.groups.element import Element, join_batch
 from erlangen.groups.group import Group
+
+
+def _require_image(x: Tensor, name: str = "x") -> None:
+    if x.ndim < 2:
+        raise ValueError(f"{name}: an image has at least the axes (height, width), got shape {tuple(x.shape)}")
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,14 @@ class QuarterTurns(Action):
 
     def __call__(self, g: Element, x: Any) -> Any:
         assert isinstance(g, Tensor)
+        self._require_shape(x, "x")
         turns = (g * (4 // self.group.n)) % 4
         if turns.ndim == 0:
             return x.rot90(int(turns), (-2, -1))
         k = turns.ndim
-        batch = torch.broadcast_shapes(turns.shape, x.shape[:k])
+        batch = join_batch(turns.shape, x, 2)
         turns = turns.expand(batch).flatten().to(x.device)
-        flat = x.expand(*batch, *x.shape[k:]).reshape(-1, *x.shape[k:])
+        flat = x.expand(*batch, *x.shape[k:]).reshape(batch.numel(), *x.shape[k:])
         out = torch.empty_like(flat)
         for quarter in range(4):
             chosen = turns == quarter
@@ -49,9 +55,10 @@ class QuarterTurns(Action):
         return torch.zeros_like(x)
 
     def check(self, x: Any, name: str = "x") -> None:
-        require_real(x, name, repr(self))
-        if x.ndim < 2:
-            raise ValueError(f"{name}: an image has at least the axes (height, width), got shape {tuple(x.shape)}")
+        self._require_shape(require_real(x, name, repr(self)), name)
+
+    def _require_shape(self, x: Tensor, name: str) -> None:
+        _require_image(x, name)
         if self.group.n == 4 and x.shape[-1] != x.shape[-2]:
             raise ValueError(
                 f"{name}: quarter turns need square images, got height {x.shape[-2]} and width {x.shape[-1]}"
@@ -101,15 +108,18 @@ class Pixels(Action):
         return torch.stack([q[..., 0] * half + (width - 1) / 2, (height - 1) / 2 - q[..., 1] * half], -1)
 
     def __call__(self, g: Element, x: Any) -> Any:
+        _require_image(x)
         height, width = x.shape[-2:]
         source = self._sources(g, height, width)
         k = source.ndim - 3
-        batch = torch.broadcast_shapes(source.shape[:k], x.shape[:k])
+        batch = join_batch(source.shape[:k], x, 2)
         size = torch.tensor([width, height], dtype=source.dtype, device=source.device)
         grid = (2 * source + 1) / size - 1
-        grid = grid.expand(*batch, *grid.shape[k:]).reshape(-1, height, width, 2).to(x.device)
+        grid = grid.expand(*batch, *grid.shape[k:]).reshape(batch.numel(), height, width, 2).to(x.device)
         dtype = torch.promote_types(grid.dtype, x.dtype)
-        flat = x.expand(*batch, *x.shape[k:]).reshape(grid.shape[0], -1, height, width)
+        flat = x.expand(*batch, *x.shape[k:]).reshape(batch.numel(), x.shape[k:-2].numel(), height, width)
+        if flat.numel() == 0:
+            return flat.reshape(*batch, *x.shape[k:])
         y = grid_sample(flat.to(dtype), grid.to(dtype), mode=self.mode, padding_mode="zeros", align_corners=False)
         return y.reshape(*batch, *x.shape[k:]).to(x.dtype)
 
@@ -125,12 +135,12 @@ class Pixels(Action):
         source = self._sources(g, height, width)
         limit = torch.tensor([width - 1, height - 1], dtype=source.dtype, device=source.device)
         slack = 1e-9
+        # Bicubic interpolation reads one pixel further on every side.
+        margin = margin + (self.mode == "bicubic")
         return ((source >= margin - slack) & (source <= limit - margin + slack)).all(-1)
 
     def check(self, x: Any, name: str = "x") -> None:
-        require_real(x, name, repr(self))
-        if x.ndim < 2:
-            raise ValueError(f"{name}: an image has at least the axes (height, width), got shape {tuple(x.shape)}")
+        _require_image(require_real(x, name, repr(self)), name)
 
     def __repr__(self) -> str:
         return f"Pixels({self.group})"

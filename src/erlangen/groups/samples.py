@@ -187,34 +187,38 @@ class Samples:
         """
         if self.count is None:
             raise ValueError(f"the inputs have no batch axis to repeat: {self.reason}")
-        nodes = None if self.graph is None else self.graph.shape[0]
+        nodes = 0 if self.graph is None else self.graph.shape[0]
 
         def copy_leaf(name: str, action: Action, x: Any) -> Any:
             if _is(action, BatchVector):
                 return action.repeat(x, copies, self.count)
             if _is(action, EdgeIndex) and self.graph is not None:
                 return action.repeat(x, copies, nodes)
-            if isinstance(action, Fixed) and not (isinstance(x, Tensor) and self._has_rows(name, action, x)):
+            if isinstance(action, Fixed) and not (isinstance(x, Tensor) and self.has_rows(name, action, x)):
                 return x
             return action.repeat(x, copies)
 
         out = [map_leaves(copy_leaf, a, x, f"input {i}") for i, (a, x) in enumerate(zip(actions, inputs, strict=True))]
-        return tuple(self._recount(x, nodes, copies) for x in out)
+        return tuple(self._recount(x, nodes * copies, self.count * copies) for x in out)
 
-    def _has_rows(self, name: str, action: Action, x: Tensor) -> bool:
+    def has_rows(self, name: str, action: Action, x: Tensor) -> bool:
+        """Whether the first axis of a tensor runs over samples, or over parts that belong to samples."""
         return self.place(name, action, x) is not None or (x.ndim > 0 and x.shape[0] == self.count)
 
-    def _recount(self, x: Any, nodes: int | None, copies: int) -> Any:
-        # What PyG stores beside the tensors must follow: node counts, and the pointers of a Batch.
-        if nodes is None or not is_graph_data(x):
+    def _recount(self, x: Any, nodes: int, graphs: int) -> Any:
+        # What PyG stores beside the tensors must follow: node counts, and the pointers and number of graphs of a Batch.
+        if self.graph is None or not is_graph_data(x):
             return x
         present, new = field_names(x), {}
         if "num_nodes" in present:
-            new["num_nodes"] = nodes * copies
+            new["num_nodes"] = nodes
         if "ptr" in present:
-            counts = torch.bincount(x["batch"], minlength=(self.count or 0) * copies)
+            counts = torch.bincount(x["batch"], minlength=graphs)
             new["ptr"] = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return replace_fields(x, new) if new else x
+        out = replace_fields(x, new)
+        if hasattr(out, "_num_graphs"):
+            out._num_graphs = graphs
+        return out
 
     def alone(self, actions: Sequence[Action], inputs: Sequence[Any], sample: int) -> tuple[Any, ...]:
         """The inputs of one sample, as a batch of one."""
@@ -234,17 +238,7 @@ class Samples:
         out = [map_leaves(keep, a, x, f"input {i}") for i, (a, x) in enumerate(zip(actions, inputs, strict=True))]
         if self.graph is None:
             return tuple(out)
-        return tuple(self._one_graph(x, int((self.graph == sample).sum())) for x in out)
-
-    def _one_graph(self, x: Any, nodes: int) -> Any:
-        if not is_graph_data(x):
-            return x
-        present, new = field_names(x), {}
-        if "num_nodes" in present:
-            new["num_nodes"] = nodes
-        if "ptr" in present:
-            new["ptr"] = torch.tensor([0, nodes], device=x["ptr"].device)
-        return replace_fields(x, new) if new else x
+        return tuple(self._recount(x, int((self.graph == sample).sum()), 1) for x in out)
 
     def rows(self, name: str, action: Action, y: Tensor, sample: int) -> Tensor:
         """The rows of an output that belong to one sample."""

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
 
 from erlangen.groups.action import Action, pull_back
-from erlangen.groups.fields import Fields
+from erlangen.groups.fields import as_action
 from erlangen.groups.group import Group
 from erlangen.groups.samples import leaves
 
 KINDS = ("exact", "approximate", "in_expectation")
-
-
-def _as_action(value: Any, where: str) -> Action:
-    if isinstance(value, Action):
-        return value
-    if isinstance(value, dict):
-        return Fields(**value)
-    if isinstance(value, tuple | list):
-        return Fields(*value)
-    raise TypeError(f"Symmetry({where}): an action, or a tuple or dict of actions, got {type(value).__name__}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class Symmetry:
     def __init__(
         self,
         group: Group,
-        inputs: Action | Sequence[Any],
+        inputs: Action | Mapping[str, Any] | Sequence[Any],
         output: Any,
         kind: str = "exact",
         bound: float | None = None,
@@ -78,9 +68,9 @@ class Symmetry:
             raise ValueError(f"Symmetry(kind): one of {', '.join(KINDS)}, got {kind!r}")
         if bound is not None and kind == "exact":
             raise ValueError("Symmetry(bound): only for kind='approximate' or 'in_expectation'")
-        given = (inputs,) if isinstance(inputs, Action | dict) else tuple(inputs)
-        actions = tuple(pull_back(_as_action(a, f"inputs[{i}]"), group) for i, a in enumerate(given))
-        out = pull_back(_as_action(output, "output"), group)
+        given = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+        actions = tuple(pull_back(as_action(a, f"Symmetry(inputs[{i}])"), group) for i, a in enumerate(given))
+        out = pull_back(as_action(output, "Symmetry(output)"), group)
         inexact = next((a for a in (*actions, out) if not a.exact), None)
         if kind == "exact" and inexact is not None:
             raise ValueError(
