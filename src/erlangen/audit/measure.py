@@ -1,0 +1,192 @@
+"""The numbers of an audit: spreads, rounding floors, relative errors."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from erlangen.audit.runner import map_tensors
+from erlangen.audit.trial import REFUSALS, Trial
+from erlangen.groups import Action, Element, Pixels
+from erlangen.groups.samples import base_actions, leaves
+
+#: Other inputs tried near the given ones, where these alone do not show how an output varies.
+JITTERS = 8
+
+
+class Error(NamedTuple):
+    """A relative error and the index of the entry that has it."""
+
+    value: float
+    index: tuple[int, ...]
+
+
+def control(trial: Trial) -> float:
+    """How far the output changes under another seed, relative to its size; zero for what only rounds differently."""
+    again = trial.first(trial.inputs, trial.seed + 1)
+    rounding = 1e-13 if trial.precise else 1e-5
+    largest = 0.0
+    for (_, _, a), (_, _, b) in zip(trial.leaves(trial.y), trial.leaves(again), strict=True):
+        if a.numel() and a.is_floating_point():
+            size, gap = a.abs().max().item(), (a - b).abs().max().item()
+            scale = max((a - a.mean()).abs().max().item(), 1e-9 * size) or 1.0
+            largest = max(largest, gap / scale if gap > rounding * size else 0.0)
+    return largest
+
+
+def spreads(trial: Trial, runs: list[Any]) -> dict[str, float]:
+    """Standard deviation of every output leaf over elements and samples, feature by feature.
+
+    The output of an invariant module for a single sample does not vary over elements: then its spread is taken over
+    inputs near the given ones.
+    """
+    found = _deviations(trial, runs)
+    if trial.samples.count in (None, 1) or any(s <= 1e-6 * size for s, size in found.values()):
+        found = _deviations(trial, [*runs, *_jittered(trial)])
+    # What is left of a constant is rounding, not variation.
+    return {name: s if s > 1e-13 * size else 0.0 for name, (s, size) in found.items()}
+
+
+def _deviations(trial: Trial, runs: list[Any]) -> dict[str, tuple[float, float]]:
+    by_run = [trial.leaves(y) for y in runs]
+    out = {}
+    for i, (name, action, first) in enumerate(by_run[0]):
+        stack = torch.stack([run[i][2].double() for run in by_run if run[i][2].shape == first.shape])
+        per_row = trial.samples.count is not None and first.ndim > 0 and trial.samples.has_rows(name, action, first)
+        centre = stack.mean((0, 1) if per_row else 0, keepdim=True)
+        spread = (stack - centre).square().mean().sqrt().item() if stack.numel() else 0.0
+        out[name] = spread, stack.abs().max().item() if stack.numel() else 0.0
+    return out
+
+
+def _jittered(trial: Trial) -> list[Any]:
+    generator = torch.Generator().manual_seed(trial.seed)
+
+    def jitter(x: Tensor) -> Tensor:
+        if not x.is_floating_point() or x.numel() == 0:
+            return x
+        size = x.std() if x.numel() > 1 and x.std() > 0 else x.abs().max().clamp_min(1e-3)
+        return x + 0.3 * size * torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
+
+    outputs = []
+    for _ in range(JITTERS):
+        try:
+            y = trial.first(map_tensors(jitter, trial.inputs))
+        except REFUSALS:
+            break  # inputs that must not be perturbed: the spread over elements has to do
+        if all(bool(v.isfinite().all()) for _, _, v in trial.leaves(y) if v.is_floating_point()):
+            outputs.append(y)
+    return outputs
+
+
+def floors(trial: Trial, scale: dict[str, float], precise: list[Any], single: list[Any]) -> dict[str, float]:
+    r"""Rounding of the module itself, :math:`|f_{32}(x) - f_{64}(x)|` over the spread, per output leaf.
+
+    Taken at the inputs, and at least the median over moved inputs: one lucky rounding must not make a floor.
+    """
+    if not (trial.precise and trial.single):
+        eps = torch.finfo(torch.float32).eps
+        return {
+            n: eps * y.abs().max().item() / (scale[n] or 1.0) if y.numel() else 0.0 for n, _, y in trial.leaves(trial.y)
+        }
+    here = _gaps(trial, scale, trial.y32, trial.y)
+    there = [_gaps(trial, scale, a, b) for a, b in zip(single, precise, strict=True)]
+    return {n: max(gap, torch.tensor([t[n] for t in there] or [0.0]).median().item()) for n, gap in here.items()}
+
+
+def _gaps(trial: Trial, scale: dict[str, float], a: Any, b: Any) -> dict[str, float]:
+    return {n: e.value for n, e in differences(trial, scale, a, b).items()}
+
+
+def differences(trial: Trial, scale: dict[str, float], want: Any, got: Any) -> dict[str, Error]:
+    """The largest difference per output leaf, over its spread."""
+    pairs = zip(trial.leaves(want), trial.leaves(got), strict=True)
+    return {name: _largest(name, (_same(name, a, b) - b).abs(), scale[name]) for (name, _, a), (_, _, b) in pairs}
+
+
+def errors(trial: Trial, scale: dict[str, float], g: Element, y: Any, gy: Any) -> dict[str, Error]:
+    """How far the output for moved inputs is from the moved output, per output leaf, over its spread."""
+    out = {}
+    for (name, action, want), (_, _, got) in zip(trial.leaves(trial.expected(g, y)), trial.leaves(gy), strict=True):
+        want = _same(name, want, got)
+        compare = trial.symmetry.compare
+        gap = (got - want).abs() if compare is None else compare(got, want)
+        if has_pixels(action):
+            gap = gap * _inside(trial, action, g, want, name)
+        out[name] = _largest(name, gap, scale[name])
+    return out
+
+
+def _same(name: str, want: Tensor, got: Tensor) -> Tensor:
+    if want.shape != got.shape:
+        raise ValueError(f"{name}: shape {tuple(got.shape)} for moved inputs, {tuple(want.shape)} for the others")
+    return want.double()
+
+
+def _largest(name: str, gap: Tensor, scale: float) -> Error:
+    if gap.numel() == 0:
+        return Error(0.0, ())
+    if not bool(gap.isfinite().all()):
+        return Error(float("inf"), tuple(int(i) for i in (~gap.isfinite()).nonzero()[0]))
+    at = gap.argmax()
+    return Error(gap.flatten()[at].item() / (scale or 1.0), tuple(int(i) for i in torch.unravel_index(at, gap.shape)))
+
+
+def has_pixels(action: Action) -> bool:
+    """Whether the action resamples an image."""
+    return any(isinstance(base, Pixels) for base in base_actions(action))
+
+
+def _inside(trial: Trial, action: Action, g: Element, x: Tensor, name: str) -> Tensor:
+    """Pixels whose whole interpolation neighbourhood was inside the image."""
+    return trial.samples.act(action, g, torch.ones_like(x), name) >= 1 - 1e-6
+
+
+def moved(trial: Trial, gx: tuple[Any, ...]) -> float:
+    """How far the inputs moved, over their spread."""
+    largest = 0.0
+    before, after = leaves(trial.symmetry.inputs, trial.inputs), leaves(trial.symmetry.inputs, gx)
+    for (_, _, a), (_, _, b) in zip(before, after, strict=True):
+        if isinstance(a, Tensor) and a.numel():
+            scale = (a.double().std().item() if a.numel() > 1 else 0.0) or a.double().abs().max().item() or 1.0
+            largest = max(largest, (a.double() - b.double()).abs().max().item() / scale)
+    return largest
+
+
+def action_floor(trial: Trial, named: list[tuple[str, Element]]) -> float | None:
+    """What resampling there and back does to the inputs themselves, where nothing left the image."""
+    if all(a.exact for a in trial.symmetry.inputs):
+        return None
+    largest, group = 0.0, trial.symmetry.group
+    for _, g in named:
+        back = group.inverse(g)
+        for name, action, x in leaves(trial.symmetry.inputs, trial.inputs):
+            if has_pixels(action):
+                there = trial.samples.act(action, back, trial.samples.act(action, g, x, name), name)
+                ones = trial.samples.act(action, g, torch.ones_like(x), name)
+                seen = trial.samples.act(action, back, ones, name) >= 1 - 1e-6
+                if bool(seen.any()):
+                    gap = (there - x)[seen].square().mean().sqrt() / x.std().clamp_min(1e-30)
+                    largest = max(largest, gap.item())
+    return largest
+
+
+def alone(trial: Trial, scale: dict[str, float]) -> float | None:
+    """The largest change of a sample's output when it is run without the rest of its batch; ``None`` if untried."""
+    count = trial.samples.count
+    if count is None or count < 2 or not trial.precise:
+        return None
+    largest = 0.0
+    for sample in torch.linspace(0, count - 1, min(count, 8)).round().long().tolist():
+        try:
+            y = trial.alone(sample)
+        except REFUSALS as error:
+            trial.notes.append(f"a sample cannot be run alone ({type(error).__name__})")
+            return None
+        for (name, action, a), (_, _, b) in zip(trial.leaves(trial.y), trial.leaves(y), strict=True):
+            rows = trial.samples.rows(name, action, a, sample)
+            if rows.shape == b.shape and rows.numel():
+                largest = max(largest, (rows - b).abs().max().item() / (scale[name] or 1.0))
+    return largest
