@@ -12,7 +12,7 @@ from erlangen.audit import measure
 from erlangen.audit.expectation import audit_in_expectation
 from erlangen.audit.layers import check_layers
 from erlangen.audit.report import KEPT, STILL, Report, Worst
-from erlangen.audit.runner import Runner, untouched_randomness
+from erlangen.audit.runner import untouched_randomness
 from erlangen.audit.trial import Trial
 from erlangen.audit.verdict import accepted, judge
 from erlangen.groups import Element, Group, Hom, Symmetry, infer_symmetry
@@ -105,9 +105,7 @@ def promises(module: Any, inputs: Sequence[Any], symmetry: Promise) -> list[Symm
             "the actions"
         )
     if isinstance(given, Group | Hom | str):
-        runner = Runner(module, None, [])
-        output = runner(inputs)
-        runner.close()
+        output = Trial.example(module, inputs)
         return [infer_symmetry(given, *inputs, output=output, module=module)]
     found = [given] if isinstance(given, Symmetry) else list(given) if isinstance(given, Sequence) else []
     if not found or not all(isinstance(p, Symmetry) for p in found):

@@ -20,7 +20,8 @@ REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
 def _try(runners: list[Runner], inputs: Sequence[Any], seed: int) -> tuple[Any, Exception | None]:
     """The first runner's output, once all of them have run; or what stopped one."""
     try:
-        return [runner(inputs, seed) for runner in runners][0], None
+        outputs = [runner(inputs, seed) for runner in runners]
+        return outputs[0], None
     except REFUSALS as error:
         return None, error
 
@@ -98,6 +99,20 @@ class Trial:
                     f"{self.symmetry.output!r}; describe a tuple or dict with one action per entry"
                 )
             action.check(y, name)
+
+    @staticmethod
+    def example(module: Callable[..., Any], inputs: Sequence[Any]) -> Any:
+        """The output for inputs as they are, or in float64 if the module takes only that."""
+        failure: Exception | None = None
+        for dtype in (None, torch.float64):
+            runner = Runner(module, dtype, [])
+            output, refused = _try([runner], inputs, 0)
+            runner.close()
+            if refused is None:
+                return output
+            failure = failure or refused
+        assert failure is not None
+        raise failure
 
     def first(self, inputs: Sequence[Any], seed: int | None = None) -> Any:
         """The module's output in the best dtype it has, as float64."""
