@@ -1,0 +1,145 @@
+"""Frames of O(d), SO(d), E(d) and SE(d) from the principal axes of a point cloud.
+
+Puny, Atzmon, Ben-Hamu, Misra, Grover, Smith, Lipman: Frame Averaging for Invariant and Equivariant Network Design
+(2022).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from erlangen.groups import SE, SO, E, Element, Group, O
+from erlangen.groups.fields import field_names, is_graph_data
+from erlangen.symmetrize.frame import pick, report_degenerate, require_policy
+
+#: Relative gap of neighbouring eigenvalues below which principal axes are arbitrary.
+GAP = 1e-6
+#: Size of the deterministic shift, relative to the cloud, under policy "perturb".
+SHIFT = 1e-4
+
+
+@dataclass(frozen=True)
+class PCAFrame:
+    r"""Principal axes with every choice of signs: 2^d elements for O(d) and E(d), half of them for SO(d) and SE(d).
+
+    With the centroid :math:`t` (zero for O and SO) and :math:`C = \sum_i (x_i - t)(x_i - t)^T = V \Lambda V^T`,
+    eigenvalues ascending, the elements are :math:`x \mapsto V \mathrm{diag}(s)\, x + t` with
+    :math:`s \in \{\pm 1\}^d`, for the special groups only those of determinant one. The order of the points does not
+    matter, so a backbone that respects permutations still does afterwards. Axes are computed in float64 and not
+    differentiated; the centroid is.
+
+    Args:
+        group: O(d), SO(d), E(d) or SE(d).
+        points: which input holds the coordinates, shape ``(B, ..., d)``, or ``(nodes, d)`` for graphs: its position, or
+            a field of a dict or data object.
+        batch: which input is the batch vector of a PyG batch; found by itself in a data object. Without one,
+            coordinates of shape ``(nodes, d)`` are one cloud.
+        degenerate: what to do when two eigenvalues agree to a relative 1e-6 (single points, collinear points in space,
+            cubes, spheres): "raise", "warn" and go on, or "perturb" every point by a fixed shift of relative size 1e-4,
+            so that axes exist and only depend on the order of the points.
+
+    Raises:
+        ValueError: for other groups; when called, for degenerate inputs under policy "raise".
+    """
+
+    group: Group
+    points: int | str = 0
+    batch: int | str | None = None
+    degenerate: str = "raise"
+    holds_where: str = "distinct principal moments"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.group, O | SO | E | SE):
+            raise ValueError(f"PCAFrame(group): O(d), SO(d), E(d) or SE(d), got {self.group}")
+        require_policy(self.degenerate, "PCAFrame")
+
+    def __call__(self, *inputs: Any) -> tuple[Element, Tensor | None]:
+        """Elements of shape ``(B, F, d, d)``, or ``(B, F, d + 1, d + 1)`` for E and SE; no weights."""
+        x = pick(inputs, self.points, "PCAFrame(points)")
+        d = self.group.matrix_dim
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2 or x.shape[-1] != d:
+            got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"PCAFrame(points): coordinates of shape (B, ..., {d}), got {got}")
+        graph = self._batch_vector(inputs)
+        if graph is None and x.ndim == 2:
+            x = x[None]
+        moves = isinstance(self.group, E | SE)
+        centre, covariance = self._moments(x.double(), graph, moves)
+        values, axes = torch.linalg.eigh(covariance.detach())
+        ambiguous = self._ambiguous(values)
+        if bool(ambiguous.any()):
+            where = ambiguous.nonzero().flatten().tolist()
+            report_degenerate(
+                self.degenerate,
+                f"PCAFrame: the principal axes of {len(where)} of {len(values)} samples are ambiguous (first: sample "
+                f"{where[0]}, moments {[float(f'{v:.3g}') for v in values[where[0]]]})",
+            )
+            if self.degenerate == "perturb":
+                shifted = x.detach().double() + self._shift(x.detach(), graph, values)
+                _, covariance = self._moments(shifted, graph, moves)
+                axes = torch.where(ambiguous[:, None, None], torch.linalg.eigh(covariance).eigenvectors, axes)
+        frames = self._signed(axes)
+        if not moves:
+            return frames, None
+        assert isinstance(self.group, E | SE)
+        return self.group.pack(frames, centre[:, None].expand(*frames.shape[:-1])), None
+
+    def _batch_vector(self, inputs: tuple[Any, ...]) -> Tensor | None:
+        if self.batch is not None:
+            return pick(inputs, self.batch, "PCAFrame(batch)")
+        if isinstance(self.points, str):
+            owner = next((x for x in inputs if is_graph_data(x) and self.points in field_names(x)), None)
+            if owner is not None and "batch" in field_names(owner):
+                return owner["batch"]
+        return None
+
+    def _moments(self, x: Tensor, graph: Tensor | None, moves: bool) -> tuple[Tensor, Tensor]:
+        """Centroid (B, d) and second moments (B, d, d) of every sample."""
+        d = x.shape[-1]
+        if graph is None:
+            cloud = x.reshape(x.shape[0], x.shape[1:-1].numel(), d)
+            if cloud.shape[1] == 0 and cloud.shape[0]:
+                raise ValueError("PCAFrame(points): a cloud has no points")
+            centre = cloud.mean(1) if moves else cloud.new_zeros(cloud.shape[0], d)
+            offset = cloud - centre[:, None]
+            return centre, offset.mT @ offset
+        count = int(graph.max()) + 1 if graph.numel() else 0
+        sizes = torch.bincount(graph, minlength=count)
+        if bool((sizes == 0).any()):
+            raise ValueError(f"PCAFrame(batch): graph {int((sizes == 0).nonzero()[0])} has no nodes")
+        centre = x.new_zeros(count, d)
+        if moves:
+            centre = centre.index_add(0, graph, x) / sizes[:, None]
+        offset = x - centre[graph]
+        outer = (offset[:, :, None] * offset[:, None, :]).flatten(1)
+        return centre, x.new_zeros(count, d * d).index_add(0, graph, outer).unflatten(1, (d, d))
+
+    @staticmethod
+    def _ambiguous(values: Tensor) -> Tensor:
+        if values.shape[-1] == 1:
+            return torch.zeros(values.shape[0], dtype=torch.bool, device=values.device)
+        gap = (values[:, 1:] - values[:, :-1]).amin(1)
+        return gap <= GAP * values[:, -1]
+
+    def _shift(self, x: Tensor, graph: Tensor | None, values: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        shape = x.shape if graph is not None else x.shape[1:]
+        noise = torch.randn(shape, generator=generator, dtype=torch.float64).to(x.device)
+        size = SHIFT * values[:, -1].clamp_min(0).sqrt()
+        size = torch.where(size > 0, size, SHIFT)
+        return noise * (size[graph][:, None] if graph is not None else size.reshape(-1, *(1,) * (x.ndim - 1)))
+
+    def _signed(self, axes: Tensor) -> Tensor:
+        d = axes.shape[-1]
+        signs = torch.tensor(list(itertools.product((1.0, -1.0), repeat=d)), dtype=axes.dtype, device=axes.device)
+        if isinstance(self.group, O | E):
+            return axes[:, None] * signs[:, None, :]
+        # Every sample keeps the half whose determinant is one; which half depends on the handedness of its axes.
+        even = signs[signs.prod(-1) > 0]
+        turned = torch.cat([axes[..., :1] * torch.linalg.det(axes).sign()[:, None, None], axes[..., 1:]], -1)
+        return turned[:, None] * even[:, None, :]
