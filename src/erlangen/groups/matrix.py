@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from erlangen.groups.element import Element, device_of
+from erlangen.groups.exponential import matrix_exp
 from erlangen.groups.group import Group, Trivial, require_size
 
 
@@ -51,7 +51,7 @@ class _Matrix(Group):
 
     def exp(self, A: Element) -> Tensor:
         assert isinstance(A, Tensor)
-        return torch.linalg.matrix_exp(A)
+        return matrix_exp(A)
 
     def zero(self, *shape: int, dtype=torch.float64, device=None) -> Tensor:
         return torch.zeros(*shape, self.n, self.n, dtype=dtype, device=device)
@@ -179,8 +179,7 @@ class _Linear(_Matrix):
 
     def _stretch(self, *shape: int, generator: torch.Generator | None) -> Tensor:
         z = _normal((*shape, self.n, self.n), generator)
-        diagonal = torch.eye(self.n, dtype=z.dtype, device=z.device)
-        return self.spread * (z + z.mT) / math.sqrt(2) * (1 - diagonal * (1 - 1 / math.sqrt(2)))
+        return self.spread * (z + z.mT) / 2
 
     def _is_invertible(self, g: Element, tol: float) -> Tensor:
         finite = self._finite_square(g)
@@ -197,7 +196,7 @@ class GLPlus(_Linear):
     def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
         s = self._stretch(*shape, generator=generator)
         rotation = SO(self.n).sample(*shape, generator=generator)
-        return (torch.linalg.matrix_exp(s) @ rotation.to(s.device)).to(dtype=dtype, device=device)
+        return (matrix_exp(s) @ rotation.to(s.device)).to(dtype=dtype, device=device)
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
         invertible = self._is_invertible(g, tol)
@@ -217,7 +216,7 @@ class GL(_Linear):
     def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
         s = self._stretch(*shape, generator=generator)
         turn = haar_orthogonal(self.n, *shape, generator=generator)
-        return (torch.linalg.matrix_exp(s) @ turn).to(dtype=dtype, device=device)
+        return (matrix_exp(s) @ turn).to(dtype=dtype, device=device)
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
         return self._is_invertible(g, tol)
@@ -240,7 +239,7 @@ class SL(_Linear):
         trace = s.diagonal(dim1=-2, dim2=-1).mean(-1)
         s = s - trace[..., None, None] * torch.eye(self.n, dtype=s.dtype, device=s.device)
         rotation = SO(self.n).sample(*shape, generator=generator)
-        return (torch.linalg.matrix_exp(s) @ rotation.to(s.device)).to(dtype=dtype, device=device)
+        return (matrix_exp(s) @ rotation.to(s.device)).to(dtype=dtype, device=device)
 
     def contains(self, g: Element, tol: float = 1e-6) -> Tensor:
         finite = self._finite_square(g)
@@ -356,7 +355,7 @@ class _Affine(Group):
 
     def exp(self, A: Element) -> Tensor:
         assert isinstance(A, Tensor)
-        return torch.linalg.matrix_exp(A)
+        return matrix_exp(A)
 
     def zero(self, *shape: int, dtype=torch.float64, device=None) -> Tensor:
         return torch.zeros(*shape, self.n + 1, self.n + 1, dtype=dtype, device=device)
