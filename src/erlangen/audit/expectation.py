@@ -22,7 +22,8 @@ def audit_in_expectation(trial: Trial, named: list[tuple[str, Element]], start: 
     """Compares the mean output for moved inputs with the moved mean output."""
     named = named[: len(trial.samples.generators(trial.symmetry.group, trial.device)) + RANDOM]
     still = [trial.first(trial.inputs, trial.seed + r) for r in range(DRAWS)]
-    scale = measure.spreads(trial, still)
+    scale, _ = measure.spreads(trial, still)
+    eps, bound = (1e-14 if trial.precise else 1e-5), trial.symmetry.bound or 0.0
     per_element: dict[str, float] = {}
     per_output: dict[str, float] = {}
     noise, ratio, moved_in, worst = 0.0, 0.0, 0.0, None
@@ -35,10 +36,13 @@ def audit_in_expectation(trial: Trial, named: list[tuple[str, Element]], start: 
         per_element[label] = 0.0
         for j, (name, _, _) in enumerate(there[0]):
             a, b = (torch.stack([run[j][2] for run in runs]) for runs in (there, want))
-            gap = (a.mean(0) - b.mean(0)).abs() / (scale[name] or 1.0)
-            error = ((a.var(0) + b.var(0)) / DRAWS).sqrt() / (scale[name] or 1.0)
+            gap = (a.mean(0) - b.mean(0)).abs() / scale[name]
+            error = ((a.var(0) + b.var(0)) / DRAWS).sqrt() / scale[name]
+            if not bool(gap.isfinite().all()):
+                gap, error = torch.full_like(gap, float("inf")), torch.zeros_like(error)
             # Entries that do not vary are held to rounding.
-            ratio = max(ratio, (gap / (error + 1e-11)).max().item())
+            rounding = 1e-11 + eps * a.abs().nan_to_num().max() / scale[name]
+            ratio = max(ratio, ((gap - bound).clamp_min(0) / (error + rounding)).max().item())
             noise = max(noise, error.max().item())
             value = gap.max().item()
             per_output[name] = max(per_output.get(name, 0.0), value)
@@ -51,7 +55,8 @@ def audit_in_expectation(trial: Trial, named: list[tuple[str, Element]], start: 
         verdict = "vacuous"
         trial.notes.append("the elements moved no input")
     trial.notes.append(
-        f"means over {DRAWS} draws differ by at most {ratio:.1f} standard errors (accepted {CRITICAL}); "
+        f"means over {DRAWS} draws differ by at most {ratio:.1f} standard errors"
+        f"{f' more than {bound:g}' if bound else ''} (accepted {CRITICAL}); "
         f"the largest standard error is {noise:.1e} of the spread"
     )
     error = max(per_element.values(), default=0.0)
@@ -63,7 +68,7 @@ def audit_in_expectation(trial: Trial, named: list[tuple[str, Element]], start: 
         per_element=per_element,
         per_output=per_output,
         worst=worst,
-        num_bad=0 if verdict == "in_expectation" else sum(v > CRITICAL * noise for v in per_element.values()),
+        num_bad=0 if verdict == "in_expectation" else sum(v > bound + CRITICAL * noise for v in per_element.values()),
         error32=None,
         error64=error if trial.precise else None,
         floor32=0.0,
@@ -72,8 +77,8 @@ def audit_in_expectation(trial: Trial, named: list[tuple[str, Element]], start: 
         moved_out=error,
         action_floor=None,
         alone=None,
-        tolerance=CRITICAL * noise,
-        forwards=trial.close(),
+        tolerance=bound + CRITICAL * noise,
+        forwards=trial.forwards,
         seconds=time.perf_counter() - start,
         notes=trial.notes,
     )

@@ -15,6 +15,7 @@ from torch import nn
 
 from erlangen.audit.report import LayerReport
 from erlangen.audit.runner import Runner, map_tensors, to_dtype
+from erlangen.audit.trial import REFUSALS
 from erlangen.groups import Symmetry
 
 #: Elements tried per layer.
@@ -47,7 +48,7 @@ def check_layers(
         layer = known[name]
         kind = type(layer).__name__
         if symmetry is None:
-            if any(True for _ in layer.parameters(recurse=False)):
+            if not any(True for _ in layer.children()) or any(True for _ in layer.parameters(recurse=False)):
                 reports.append(LayerReport(name, kind, "not checked", note="declares no symmetry"))
             continue
         if name not in caught:
@@ -60,7 +61,7 @@ def check_layers(
         for promise in [symmetry] if isinstance(symmetry, Symmetry) else symmetry:
             try:
                 report = audit_one(layer, args, promise, ELEMENTS, seed=seed)
-            except (ValueError, TypeError) as error:
+            except REFUSALS as error:
                 reports.append(LayerReport(name, kind, "not checked", note=str(error)))
             else:
                 note = f"under {promise.group}" + (f" where {promise.holds_where}" if promise.holds_where else "")

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from erlangen.audit import measure
 from erlangen.audit.equivariance import Promise, promises
-from erlangen.audit.runner import Runner, to_dtype, untouched_randomness
+from erlangen.audit.report import STILL
+from erlangen.audit.runner import untouched_randomness
+from erlangen.audit.trial import Trial
 from erlangen.groups import Element, Symmetry
 from erlangen.groups.element import map_element
-from erlangen.groups.samples import leaves
 
 
 @dataclass
@@ -24,11 +26,13 @@ class LieReport:
     Attributes:
         symmetry: the promise, with its sizes bound.
         error: the largest entry of ``per_direction``.
-        per_direction: largest entry of the Lie derivative over the output's spread, per basis element of the algebra.
+        per_direction: largest entry of the Lie derivative over the spread of the output leaf that it belongs to, per
+            basis element of the algebra.
         method: "difference" or "jvp".
         step: the step of the difference.
         seconds: wall time.
         notes: sentences about what this cannot see.
+        others: further promises of the same module; the report itself is that of the worst.
     """
 
     symmetry: Symmetry
@@ -38,6 +42,7 @@ class LieReport:
     step: float
     seconds: float
     notes: list[str] = field(default_factory=list)
+    others: list[LieReport] = field(default_factory=list)
 
     def table(self) -> str:
         """The report as plain text."""
@@ -45,7 +50,8 @@ class LieReport:
         rows.extend((f"  direction {i}", f"{value:.2e}") for i, value in enumerate(self.per_direction))
         rows.extend(("note", note) for note in self.notes)
         width = max(len(label) for label, _ in rows)
-        return "\n".join(f"{label:<{width}}  {text}" for label, text in rows)
+        lines = [f"{label:<{width}}  {text}" for label, text in rows]
+        return "\n".join([*lines, *(f"\n{other.table()}" for other in self.others)])
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -57,6 +63,7 @@ class LieReport:
             "step": self.step,
             "seconds": self.seconds,
             "notes": list(self.notes),
+            "others": [other.to_dict() for other in self.others],
         }
 
     def __str__(self) -> str:
@@ -76,9 +83,9 @@ def lie_derivative(
     component, nor discrete groups: those are the audit's.
 
     Args:
-        module: as in :func:`erlangen.audit.audit`; run on a copy in eval mode and float64.
+        module: as in :func:`erlangen.audit.audit`; run on a copy in eval mode, in float64 where it can.
         inputs: example inputs, all moved by one element.
-        symmetry: the promise, or a group in words.
+        symmetry: the promise, several, or a group in words; by default the module's own.
         step: step of the central difference, whose error falls with its square.
         method: "difference", or "jvp" for forward-mode differentiation, which is exact but lacks some operations
             (cdist, grid_sample, attention kernels, recurrent layers).
@@ -96,69 +103,62 @@ def lie_derivative(
         raise ValueError(f"lie_derivative(method): 'difference' or 'jvp', got {method!r}")
     if not step > 0:
         raise ValueError(f"lie_derivative(step): a positive number, got {step!r}")
-    start = time.perf_counter()
     with untouched_randomness():
-        promise, *_ = promises(module, inputs, symmetry)
-        inputs = to_dtype(tuple(inputs), torch.float64)
-        promise = promise.bind(*inputs)
-        device = next((x.device for _, _, x in leaves(promise.inputs, inputs) if isinstance(x, Tensor)), None)
-        basis = promise.group.algebra_basis(dtype=torch.float64, device=device)
-        if not basis:
-            raise ValueError(f"lie_derivative(symmetry): {promise.group} is discrete and has no Lie algebra; use audit")
-        notes = ["reflections and other components of the group are not seen"] if promise.group.generators() else []
-        runner = Runner(module, torch.float64, notes)
-        if method == "jvp":
-            inexact = next((a for a in promise.inputs if not a.exact), None)
-            if inexact is not None:
-                raise ValueError(f"lie_derivative(method='jvp'): {inexact!r} has no tangent; use method='difference'")
-            values = [_by_jvp(runner, promise, inputs, A) for A in basis]
-        else:
-            values = [_by_difference(runner, promise, inputs, A, step) for A in basis]
-        if not any(_moves(promise, inputs, A) for A in basis):
+        found = promises(module, inputs, symmetry)
+        continuous = [promise for promise in found if promise.bind(*inputs).group.algebra_basis()]
+        if not continuous:
+            raise ValueError(
+                f"lie_derivative(symmetry): {found[0].group} is discrete and has no Lie algebra; use audit"
+            )
+        reports = [_along_all(module, inputs, promise, step, method) for promise in continuous]
+    reports.sort(key=lambda r: -r.error)
+    report, *report.others = reports
+    return report
+
+
+def _along_all(
+    module: Callable[..., Any], inputs: Sequence[Any], promise: Symmetry, step: float, method: str
+) -> LieReport:
+    start = time.perf_counter()
+    with Trial(module, inputs, promise) as trial:
+        group, notes = trial.symmetry.group, trial.notes
+        if group.generators():
+            notes.append("reflections and other components of the group are not seen")
+        if not trial.precise and method == "difference":
+            notes.append(f"a difference of float32 runs over {step:g} is rounding below {1e-7 / step:.0e}")
+        scale, varies = measure.spreads(trial, [trial.y])
+        if not varies:
+            notes.append("the outputs never vary: this says nothing")
+        along = _by_difference if method == "difference" else _by_jvp
+        basis = group.algebra_basis(dtype=torch.float64, device=trial.device)
+        per_direction = [along(trial, A, step, scale) for A in basis]
+        if all(measure.moved(trial, trial.move(group.exp(A))) <= STILL for A in basis):
             notes.append("the group moves no input: this says nothing")
-        y = runner(inputs)
-        spread = _spread(promise, y)
-        runner.close()
-    per_direction = [max((v.abs().max().item() for v in vs if v.numel()), default=0.0) / spread for vs in values]
-    seconds = time.perf_counter() - start
-    return LieReport(promise, max(per_direction), per_direction, method, step, seconds, notes)
+        seconds = time.perf_counter() - start
+        return LieReport(trial.symmetry, max(per_direction), per_direction, method, step, seconds, notes)
 
 
-def _moves(promise: Symmetry, inputs: Sequence[Any], A: Element) -> bool:
-    moved = tuple(action(promise.group.exp(A), x) for action, x in zip(promise.inputs, inputs, strict=True))
-    pairs = zip(leaves(promise.inputs, inputs), leaves(promise.inputs, moved), strict=True)
-    return any(isinstance(a, Tensor) and not torch.equal(a, b) for (_, _, a), (_, _, b) in pairs)
+def _by_difference(trial: Trial, A: Element, step: float, scale: dict[str, float]) -> float:
+    def pulled_back(t: float) -> Any:
+        g = trial.symmetry.group.exp(map_element(lambda a: t * a, A))
+        return trial.expected(trial.symmetry.group.inverse(g), trial.second(trial.move(g)))
+
+    found = measure.differences(trial, scale, pulled_back(step), pulled_back(-step))
+    return max(error.value for error in found.values()) / (2 * step)
 
 
-def _spread(promise: Symmetry, y: Any) -> float:
-    sizes = [v.double().std().item() for _, _, v in leaves((promise.output,), (y,), ("output",)) if v.numel() > 1]
-    return max((s for s in sizes if s > 0), default=1.0)
+def _by_jvp(trial: Trial, A: Element, step: float, scale: dict[str, float]) -> float:
+    inexact = next((a for a in trial.symmetry.inputs if not a.exact), None)
+    if inexact is not None:
+        raise ValueError(f"lie_derivative(method='jvp'): {inexact!r} has no tangent; use method='difference'")
+    if trial.symmetry.compare is not None:
+        raise ValueError("lie_derivative(method='jvp'): a distance of its own has no tangent; use method='difference'")
 
-
-def _tensors(promise: Symmetry, y: Any) -> list[Tensor]:
-    return [v.double() for _, _, v in leaves((promise.output,), (y,), ("output",))]
-
-
-def _pulled_back(runner: Callable[..., Any], promise: Symmetry, inputs: Sequence[Any], g: Element) -> list[Tensor]:
-    moved = tuple(action(g, x) for action, x in zip(promise.inputs, inputs, strict=True))
-    return _tensors(promise, promise.output(promise.group.inverse(g), runner(moved)))
-
-
-def _by_difference(runner: Runner, promise: Symmetry, inputs: Sequence[Any], A: Element, step: float) -> list[Tensor]:
-    ahead, behind = (
-        _pulled_back(runner, promise, inputs, promise.group.exp(map_element(lambda a, s=s: s * a, A)))
-        for s in (step, -step)
-    )
-    return [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
-
-
-def _by_jvp(runner: Runner, promise: Symmetry, inputs: Sequence[Any], A: Element) -> list[Tensor]:
-    def along(t: Tensor) -> tuple[Tensor, ...]:
-        g = promise.group.exp(map_element(lambda a: t * a, A))
-        moved = tuple(action(g, x) for action, x in zip(promise.inputs, inputs, strict=True))
-        y = runner.module(*moved)
-        return tuple(_tensors(promise, promise.output(promise.group.inverse(g), y)))
+    def pulled_back(t: Tensor) -> dict[str, Tensor]:
+        g = trial.symmetry.group.exp(map_element(lambda a: t * a, A))
+        y = trial.expected(trial.symmetry.group.inverse(g), trial.differentiable(trial.move(g)))
+        return {name: value.double() for name, _, value in trial.leaves(y)}
 
     zero, one = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
-    runner.calls += 1
-    return list(torch.func.jvp(along, (zero,), (one,))[1])
+    velocity = torch.func.jvp(pulled_back, (zero,), (one,))[1]
+    return max(v.abs().max().item() / scale[name] if v.numel() else 0.0 for name, v in velocity.items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from statistics import median
 from typing import Any, NamedTuple
 
 import torch
@@ -28,32 +30,36 @@ def control(trial: Trial) -> float:
     again = trial.first(trial.inputs, trial.seed + 1)
     rounding = 1e-13 if trial.precise else 1e-5
     largest = 0.0
-    for (_, _, a), (_, _, b) in zip(trial.leaves(trial.y), trial.leaves(again), strict=True):
-        if a.numel() and a.is_floating_point():
-            size, gap = a.abs().max().item(), (a - b).abs().max().item()
+    for (name, _, a), (_, _, b) in zip(trial.leaves(trial.y), trial.leaves(again), strict=True):
+        if a.numel():
+            a, gap = a.double(), _largest(_distance(trial, name, a, b), 1.0).value
+            size = a.abs().max().item()
             scale = max((a - a.mean()).abs().max().item(), 1e-9 * size) or 1.0
             largest = max(largest, gap / scale if gap > rounding * size else 0.0)
     return largest
 
 
-def spreads(trial: Trial, runs: list[Any]) -> dict[str, float]:
-    """Standard deviation of every output leaf over elements and samples, feature by feature.
+def spreads(trial: Trial, runs: list[Any]) -> tuple[dict[str, float], bool]:
+    """Standard deviation of every output leaf over elements and samples, feature by feature; and whether any varies.
 
     The output of an invariant module for a single sample does not vary over elements: then its spread is taken over
-    inputs near the given ones.
+    inputs near the given ones. A leaf that never varies has no spread: its size takes the place.
     """
     found = _deviations(trial, runs)
     if trial.samples.count in (None, 1) or any(s <= 1e-6 * size for s, size in found.values()):
         found = _deviations(trial, [*runs, *_jittered(trial)])
     # What is left of a constant is rounding, not variation.
-    return {name: s if s > 1e-13 * size else 0.0 for name, (s, size) in found.items()}
+    rounding = 1e-13 if trial.precise else 1e-6
+    varies = {name for name, (s, size) in found.items() if s > rounding * size}
+    return {name: s if name in varies else size or 1.0 for name, (s, size) in found.items()}, bool(varies)
 
 
 def _deviations(trial: Trial, runs: list[Any]) -> dict[str, tuple[float, float]]:
     by_run = [trial.leaves(y) for y in runs]
     out = {}
     for i, (name, action, first) in enumerate(by_run[0]):
-        stack = torch.stack([run[i][2].double() for run in by_run if run[i][2].shape == first.shape])
+        same = [run[i][2].double() for run in by_run if run[i][2].shape == first.shape]
+        stack = torch.stack([y for y in same if bool(y.isfinite().all())] or [torch.zeros_like(same[0])])
         per_row = trial.samples.count is not None and first.ndim > 0 and trial.samples.has_rows(name, action, first)
         centre = stack.mean((0, 1) if per_row else 0, keepdim=True)
         spread = (stack - centre).square().mean().sqrt().item() if stack.numel() else 0.0
@@ -88,50 +94,51 @@ def floors(trial: Trial, scale: dict[str, float], precise: list[Any], single: li
     """
     if not (trial.precise and trial.single):
         eps = torch.finfo(torch.float32).eps
-        return {
-            n: eps * y.abs().max().item() / (scale[n] or 1.0) if y.numel() else 0.0 for n, _, y in trial.leaves(trial.y)
-        }
-    here = _gaps(trial, scale, trial.y32, trial.y)
-    there = [_gaps(trial, scale, a, b) for a, b in zip(single, precise, strict=True)]
-    return {n: max(gap, torch.tensor([t[n] for t in there] or [0.0]).median().item()) for n, gap in here.items()}
+        return {n: eps * y.abs().max().item() / scale[n] if y.numel() else 0.0 for n, _, y in trial.leaves(trial.y)}
+    here, *there = (
+        differences(trial, scale, a, b) for a, b in zip([trial.y32, *single], [trial.y, *precise], strict=True)
+    )
+    return {n: max(_finite(e.value), median([_finite(t[n].value) for t in there])) for n, e in here.items()}
 
 
-def _gaps(trial: Trial, scale: dict[str, float], a: Any, b: Any) -> dict[str, float]:
-    return {n: e.value for n, e in differences(trial, scale, a, b).items()}
+def _finite(gap: float) -> float:
+    # What overflows, or is not a number, is no rounding.
+    return gap if math.isfinite(gap) else 0.0
 
 
 def differences(trial: Trial, scale: dict[str, float], want: Any, got: Any) -> dict[str, Error]:
     """The largest difference per output leaf, over its spread."""
     pairs = zip(trial.leaves(want), trial.leaves(got), strict=True)
-    return {name: _largest(name, (_same(name, a, b) - b).abs(), scale[name]) for (name, _, a), (_, _, b) in pairs}
+    return {name: _largest(_distance(trial, name, a, b), scale[name]) for (name, _, a), (_, _, b) in pairs}
 
 
 def errors(trial: Trial, scale: dict[str, float], g: Element, y: Any, gy: Any) -> dict[str, Error]:
     """How far the output for moved inputs is from the moved output, per output leaf, over its spread."""
     out = {}
     for (name, action, want), (_, _, got) in zip(trial.leaves(trial.expected(g, y)), trial.leaves(gy), strict=True):
-        want = _same(name, want, got)
-        compare = trial.symmetry.compare
-        gap = (got - want).abs() if compare is None else compare(got, want)
+        gap = _distance(trial, name, want, got)
         if has_pixels(action):
             gap = gap * _inside(trial, action, g, want, name)
-        out[name] = _largest(name, gap, scale[name])
+        out[name] = _largest(gap, scale[name])
     return out
 
 
-def _same(name: str, want: Tensor, got: Tensor) -> Tensor:
+def _distance(trial: Trial, name: str, want: Tensor, got: Tensor) -> Tensor:
+    """Entry by entry, or what the promise compares by when outputs live in a quotient."""
     if want.shape != got.shape:
         raise ValueError(f"{name}: shape {tuple(got.shape)} for moved inputs, {tuple(want.shape)} for the others")
-    return want.double()
+    want, got = want.double(), got.double()
+    return (got - want).abs() if trial.symmetry.compare is None else trial.symmetry.compare(got, want)
 
 
-def _largest(name: str, gap: Tensor, scale: float) -> Error:
+def _largest(gap: Tensor, scale: float) -> Error:
     if gap.numel() == 0:
         return Error(0.0, ())
     if not bool(gap.isfinite().all()):
         return Error(float("inf"), tuple(int(i) for i in (~gap.isfinite()).nonzero()[0]))
-    at = gap.argmax()
-    return Error(gap.flatten()[at].item() / (scale or 1.0), tuple(int(i) for i in torch.unravel_index(at, gap.shape)))
+    at = int(gap.argmax())
+    index = tuple(at // math.prod(gap.shape[i + 1 :]) % n for i, n in enumerate(gap.shape))
+    return Error(gap.flatten()[at].item() / scale, index)
 
 
 def has_pixels(action: Action) -> bool:
@@ -188,5 +195,5 @@ def alone(trial: Trial, scale: dict[str, float]) -> float | None:
         for (name, action, a), (_, _, b) in zip(trial.leaves(trial.y), trial.leaves(y), strict=True):
             rows = trial.samples.rows(name, action, a, sample)
             if rows.shape == b.shape and rows.numel():
-                largest = max(largest, (rows - b).abs().max().item() / (scale[name] or 1.0))
+                largest = max(largest, _largest(_distance(trial, name, rows, b), scale[name]).value)
     return largest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +13,10 @@ VERDICTS = {
     "exact": "kept to the rounding of float64",
     "float32": "kept to the rounding of float32 (constants or casts inside, or no float64 to try)",
     "approximate": "kept within its bound",
+    "unbounded": "measured, not judged: the promise names no bound",
     "in_expectation": "kept by the mean, within its standard error",
     "breaks": "broken",
-    "vacuous": "says nothing: the inputs were not moved, or the outputs never vary",
+    "vacuous": "says nothing: the inputs were not moved, or the outputs do not vary beyond rounding",
     "unsteady": "cannot be told: the same input gives different outputs",
 }
 #: Below this share of their spread inputs do not count as moved.
@@ -40,6 +42,12 @@ class Worst:
     element: str
     output: str
     index: tuple[int, ...]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass
@@ -113,10 +121,12 @@ class Report:
 
     def table(self) -> str:
         """The report as plain text."""
+        bounded = math.isfinite(self.tolerance)
+        accepted = f", accepted {self.tolerance:.0e}" if bounded else ""
         rows = [
             ("promise", repr(self.symmetry)),
-            ("verdict", f"{self.verdict}: {VERDICTS[self.verdict]}"),
-            ("error", f"{self.error:.2e} largest, {self.mean:.2e} mean, accepted {self.tolerance:.0e}"),
+            ("verdict", f"{self.verdict}: {VERDICTS[self.verdict if bounded else 'unbounded']}"),
+            ("error", f"{self.error:.2e} largest, {self.mean:.2e} mean" + accepted),
         ]
         if self.worst is not None:
             rows.append(("worst at", f"{self.worst.element}, {self.worst.output}{list(self.worst.index)}"))
@@ -173,8 +183,9 @@ class Report:
         axes = fig.subplots(1, 2 if checked else 1, squeeze=False)[0]
         values = sorted(self.per_element.values(), reverse=True)
         smallest = 1e-18  # a logarithmic axis has no zero
-        axes[0].semilogy(range(1, len(values) + 1), [max(v, smallest) for v in values], "o", ms=4)
-        axes[0].axhline(max(self.tolerance, smallest), color="tab:red", lw=1, label="accepted")
+        axes[0].semilogy(range(1, len(values) + 1), [max(v, smallest) for v in values], "o", ms=4, label="element")
+        if math.isfinite(self.tolerance):
+            axes[0].axhline(max(self.tolerance, smallest), color="tab:red", lw=1, label="accepted")
         if self.action_floor is not None:
             axes[0].axhline(max(self.action_floor, smallest), color="tab:gray", ls=":", label="resampling alone")
         axes[0].set(
@@ -189,9 +200,9 @@ class Report:
         return fig
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON values."""
+        """The report as JSON values; what is infinite (an error of NaN, a bound that is not there) becomes ``None``."""
         worst = self.worst
-        return {
+        values = {
             "symmetry": repr(self.symmetry),
             "group": repr(self.symmetry.group),
             "kind": self.symmetry.kind,
@@ -218,12 +229,13 @@ class Report:
             "forwards": self.forwards,
             "seconds": self.seconds,
             "layers": [
-                {"name": x.name, "kind": x.kind, "verdict": x.verdict, "error": x.error, "note": x.note}
+                _finite({"name": x.name, "kind": x.kind, "verdict": x.verdict, "error": x.error, "note": x.note})
                 for x in self.layers
             ],
             "notes": list(self.notes),
             "others": [other.to_dict() for other in self.others],
         }
+        return _finite(values)
 
     def __str__(self) -> str:
         return self.table()

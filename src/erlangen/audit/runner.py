@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +29,19 @@ def map_tensors(function: Callable[[Tensor], Tensor], x: Any) -> Any:
 
 
 def to_dtype(x: Any, dtype: torch.dtype) -> Any:
-    """Real tensors to a dtype, everything else as it is; the result never shares memory with ``x``."""
-    return map_tensors(lambda t: (t.to(dtype) if t.is_floating_point() else t).detach().clone(), x)
+    """Real tensors to a dtype, complex ones to the same precision; the result never shares memory with ``x``."""
+    return map_tensors(lambda t: _cast(t.detach(), dtype).clone(), x)
+
+
+def _cast(t: Tensor, dtype: torch.dtype) -> Tensor:
+    if t.is_complex():
+        return t.to(dtype.to_complex())
+    return t.to(dtype) if t.is_floating_point() else t
+
+
+def cast_module(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A module's parameters and buffers to a dtype; unlike ``module.to(dtype)`` it leaves complex ones complex."""
+    return module._apply(lambda t: _cast(t, dtype))
 
 
 @contextmanager
@@ -48,8 +60,14 @@ def untouched_randomness() -> Iterator[None]:
 
 
 def seed_all(seed: int) -> None:
-    """Seeds torch, numpy and python."""
-    torch.manual_seed(seed)
+    """Seeds torch, numpy and python.
+
+    ``torch.manual_seed`` would also leave a seed for every accelerator that is not in use yet, waiting for its start:
+    that is slow (it takes a stack trace for each) and would reach into the caller's randomness later.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
@@ -60,7 +78,8 @@ class Runner:
     """A module as a function of its inputs: outputs are detached, every call is counted and seeded.
 
     Args:
-        module: any callable; an ``nn.Module`` is copied and put into eval mode, so that the caller's stays untouched.
+        module: any callable; an ``nn.Module``, or the owner of a bound method, is copied and put into eval mode, so
+            that the caller's stays untouched.
         dtype: the dtype its parameters, buffers and real inputs get; ``None`` leaves them alone.
         notes: a list that takes a sentence when something could not be done.
     """
@@ -69,9 +88,12 @@ class Runner:
         self.dtype = dtype
         self.calls = 0
         self.copied = True
-        self._restore: tuple[nn.Module, dict[nn.Module, bool], dict[str, Tensor]] | None = None
+        self._found: list[tuple[nn.Module, bool, dict[str, tuple[Tensor | None, Tensor | None]]]] = []
+        owner = getattr(module, "__self__", None)
         if isinstance(module, nn.Module):
             module = self._private(module, notes)
+        elif inspect.ismethod(module) and isinstance(owner, nn.Module):
+            module = module.__func__.__get__(self._private(owner, notes))
         self.module = module
 
     def _private(self, module: nn.Module, notes: list[str]) -> nn.Module:
@@ -82,27 +104,30 @@ class Runner:
             notes.append(f"the module cannot be copied ({type(error).__name__}): run in place, in its own dtype")
             self.copied = False
             self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), self.dtype)
-            modes = {m: m.training for m in module.modules()}
-            buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
-            self._restore = (module, modes, buffers)
+            for m in module.modules():
+                buffers = {k: (b, None if b is None else b.detach().clone()) for k, b in m._buffers.items()}
+                self._found.append((m, m.training, buffers))
             return module.eval()
-        return private if self.dtype is None else private.to(dtype=self.dtype)
+        return private if self.dtype is None else cast_module(private, self.dtype)
 
     def close(self) -> None:
         """Puts a module that could not be copied back into the state in which it was found."""
-        if self._restore is None:
-            return
-        module, modes, buffers = self._restore
-        for m, training in modes.items():
-            m.training = training
         with torch.no_grad():
-            for name, b in module.named_buffers():
-                b.copy_(buffers[name])
+            for module, training, buffers in self._found:
+                module.training = training
+                for key, (buffer, value) in buffers.items():
+                    module._buffers[key] = buffer
+                    if buffer is not None and value is not None:
+                        buffer.copy_(value)
 
     def __call__(self, inputs: Sequence[Any], seed: int = 0) -> Any:
         """The output for fresh copies of the inputs."""
-        self.calls += 1
-        seed_all(seed)
         given = tuple(inputs)
         given = map_tensors(torch.clone, given) if self.dtype is None else to_dtype(given, self.dtype)
-        return map_tensors(torch.detach, self.module(*given))
+        return map_tensors(torch.detach, self.raw(given, seed))
+
+    def raw(self, inputs: Sequence[Any], seed: int) -> Any:
+        """The output for the inputs themselves, with its history."""
+        self.calls += 1
+        seed_all(seed)
+        return self.module(*inputs)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from erlangen.audit.runner import Runner, to_dtype
-from erlangen.groups import Action, Element, Symmetry
+from erlangen.groups import Action, Element, Fixed, Symmetry
+from erlangen.groups.action import require_finite
 from erlangen.groups.element import map_element
 from erlangen.groups.samples import Samples, leaves
 
 #: What a module may raise when it gets inputs it was not made for (another dtype, perturbed, alone).
-REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
+REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
 
 
 def _try(runners: list[Runner], inputs: Sequence[Any], seed: int) -> tuple[Any, Exception | None]:
@@ -55,21 +56,32 @@ class Trial:
         self.samples = Samples.one("asked for") if shared else Samples.find(self.symmetry.inputs, self.inputs)
         if self.samples.count == 0:
             raise ValueError("audit(inputs): the batch is empty")
-        tensors = [x for _, _, x in leaves(self.symmetry.inputs, self.inputs) if isinstance(x, Tensor)]
-        if any(x.numel() == 0 for x in tensors if x.is_floating_point()):
-            raise ValueError("audit(inputs): an input has no entries")
-        self.device = tensors[0].device if tensors else torch.device("cpu")
-        twins = other is not None and other is not module
-        self._modules = [module, other] if twins else [module]
-        self._start()
+        named = [(n, x) for n, _, x in leaves(self.symmetry.inputs, self.inputs) if isinstance(x, Tensor)]
+        for name, x in named:
+            if x.is_floating_point() and x.numel() == 0:
+                raise ValueError(f"audit(inputs): {name} has no entries, its shape is {tuple(x.shape)}")
+        self.device = named[0][1].device if named else torch.device("cpu")
+        modules = [module] if other is None or other is module else [module, other]
+        self._float32 = [Runner(m, torch.float32, []) for m in modules]
+        self._float64 = [Runner(m, torch.float64, self.notes) for m in modules]
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Trial:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _start(self) -> None:
-        self._float32 = [Runner(m, torch.float32, []) for m in self._modules]
-        self._float64 = [Runner(m, torch.float64, self.notes) for m in self._modules]
         single, refused32 = _try(self._float32, to_dtype(self.inputs, torch.float32), self.seed)
         double, refused64 = _try(self._float64, self.inputs, self.seed)
         if single is None and double is None:
-            raise refused32 or RuntimeError("the module did not run")
+            assert refused32 is not None
+            raise refused32
         # A module that is run in place keeps its own dtype: its float64 is not to be trusted.
         self.precise = double is not None and all(r.copied for r in self._float64)
         self.single = single is not None
@@ -99,6 +111,8 @@ class Trial:
                     f"{self.symmetry.output!r}; describe a tuple or dict with one action per entry"
                 )
             action.check(y, name)
+            if y.is_floating_point():
+                require_finite(y, name)
 
     @staticmethod
     def example(module: Callable[..., Any], inputs: Sequence[Any]) -> Any:
@@ -122,6 +136,16 @@ class Trial:
         """The output of the module that sees moved inputs."""
         return self._run(-1, inputs, seed)
 
+    def differentiable(self, inputs: Sequence[Any]) -> Any:
+        """The output of the module that sees moved inputs, in float64 and still part of the computation.
+
+        Raises:
+            ValueError: when the module does not run in float64.
+        """
+        if not self.precise:
+            raise ValueError("lie_derivative(method='jvp'): the module does not run in float64; use 'difference'")
+        return self._float64[-1].raw(inputs, self.seed)
+
     def second_in_float32(self, inputs: Sequence[Any]) -> Any:
         """The same in float32, returned as float64."""
         if not self.single:
@@ -134,18 +158,27 @@ class Trial:
             return to_dtype(self._float64[which](inputs, seed), torch.float64)
         return to_dtype(self._float32[which](to_dtype(tuple(inputs), torch.float32), seed), torch.float64)
 
-    def close(self) -> int:
-        """Leaves the modules as they were; returns how often they were called."""
-        runners = [*self._float32, *self._float64]
-        for runner in runners:
+    @property
+    def forwards(self) -> int:
+        """How often the modules were called."""
+        return sum(runner.calls for runner in (*self._float32, *self._float64))
+
+    def close(self) -> None:
+        """Leaves the modules as they were; the last to come is the first to go, so that the first one's word counts."""
+        for runner in reversed([*self._float32, *self._float64]):
             runner.close()
-        return sum(runner.calls for runner in runners)
 
     # ------------------------------------------------------------------ moving
 
     def leaves(self, y: Any) -> list[tuple[str, Action, Any]]:
-        """The tensors of an output with their names and actions."""
-        return leaves((self.symmetry.output,), (y,), ("output",))
+        """The tensors of an output with their names and actions; of what is fixed only tensors count."""
+        found = leaves((self.symmetry.output,), (y,), ("output",))
+        return [leaf for leaf in found if isinstance(leaf[2], Tensor) or not isinstance(leaf[1], Fixed)]
+
+    def coarse(self) -> set[str]:
+        """The output leaves that hold float32 numbers even when the module runs in float64, or does not do that."""
+        found = self.leaves(self.y)
+        return {n for n, _, y in found if not self.precise or torch.equal(y.double(), y.float().double())}
 
     def move(self, g: Element) -> tuple[Any, ...]:
         """The inputs, moved."""
@@ -158,11 +191,16 @@ class Trial:
     def elements(self, count: int, given: Sequence[Element] | None) -> list[tuple[str, Element]]:
         """Named elements: those given, or every discrete generator and then random ones, at least one."""
         if given is not None:
-            return [(f"given {i}", map_element(lambda t: t.to(self.device), g)) for i, g in enumerate(given)]
+            return [(f"given {i}", self._member(i, g)) for i, g in enumerate(given)]
         group, generator = self.symmetry.group, torch.Generator().manual_seed(self.seed)
         found = [(f"generator {i}", g) for i, g in enumerate(self.samples.generators(group, self.device))]
         rest = range(max(count - len(found), 1))
         return found + [(f"random {i}", self.samples.draw(group, generator, self.device)) for i in rest]
+
+    def _member(self, i: int, g: Element) -> Element:
+        if not bool(self.symmetry.group.contains(g, 1e-4).all()):
+            raise ValueError(f"audit(elements): number {i} is no element of {self.symmetry.group}")
+        return map_element(lambda t: t.to(self.device), g)
 
     def alone(self, sample: int) -> Any:
         """The output for one sample without the rest of its batch."""
