@@ -46,7 +46,7 @@ def symmetrize_points(
         >>> symmetrize_points(net, SO(3), output="vector").symmetry
         SO(3): (Points(SO(3))) -> Vector(SO(3)), exact
     """
-    if not isinstance(group, O | SO | E | SE) and group.order is None:
+    if not isinstance(group, O | SO | E | SE) and (group.names or group.order is None):
         raise ValueError(f"symmetrize_points(group): O(d), SO(d), E(d), SE(d) or a finite group, got {group}")
     known: dict[str, Action] = {"scalar": Scalar(group), "vector": Vector(group), "points": Points(group)}
     out = _output(output, known, "symmetrize_points")

@@ -145,7 +145,7 @@ def symmetrize(
     r"""Makes a backbone keep a promise, by averaging it over a frame.
 
     For a frame :math:`F(g \cdot x) = g F(x)` the average
-    :math:`\frac{1}{|F(x)|} \sum_{h \in F(x)} h \cdot \phi(h^{-1} \cdot x)` is exactly equivariant, whatever the backbone
+    :math:`\frac{1}{|F(x)|} \sum_{h \in F(x)} h \cdot \phi(h^{-1} \cdot x)` is exactly equivariant, whatever backbone
     :math:`\phi` is, and equals :math:`\phi` when :math:`\phi` already was. The frame may belong to one factor of a
     product: then the others must be kept by the backbone itself, and commute with the frame.
 
