@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from erlangen.groups.element import Element, device_of
+from erlangen.groups.element import Element, device_of, dtype_of
 from erlangen.groups.group import Group, Product, Trivial
 from erlangen.groups.matrix import O, Scaling, _Affine
 
@@ -144,7 +144,7 @@ class Collapse(Hom):
         return Trivial().identity(*self.source.batch_shape(g), device=device_of(g))
 
     def on_algebra(self, A: Element) -> Element:
-        return Trivial().zero(*self.source.algebra_shape(A), device=device_of(A))
+        return Trivial().zero(*self.source.algebra_shape(A), dtype=dtype_of(A), device=device_of(A))
 
     def bind(self, sizes: Mapping[str, int]) -> Collapse:
         return Collapse(self.source.bind(sizes))
@@ -192,7 +192,7 @@ class LinearPart(Hom):
 
     def on_algebra(self, A: Element) -> Element:
         if isinstance(self.target, Trivial):
-            return Trivial().zero(*self.source.algebra_shape(A), device=device_of(A))
+            return Trivial().zero(*self.source.algebra_shape(A), dtype=dtype_of(A), device=device_of(A))
         return self.source.matrix_tangent(A)
 
 
@@ -277,7 +277,7 @@ class Sign(Hom):
         return torch.linalg.det(self.source.matrix(g)).sign()[..., None, None]
 
     def on_algebra(self, A: Element) -> Element:
-        return O(1).zero(*self.source.algebra_shape(A), device=device_of(A))
+        return O(1).zero(*self.source.algebra_shape(A), dtype=dtype_of(A), device=device_of(A))
 
     def bind(self, sizes: Mapping[str, int]) -> Sign:
         return Sign(self.source.bind(sizes))

@@ -66,14 +66,25 @@ def harmonics(degree: int, points: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve autograd later, whoever asks first
 def _fit(degree: int) -> tuple[Tensor, Tensor]:
     """Points spread over the sphere, and the pseudo-inverse of their harmonics."""
     count = 3 * (2 * degree + 1)
-    i = torch.arange(count, dtype=torch.float64) + 0.5
+    i = torch.arange(count, dtype=torch.float64, device="cpu") + 0.5
     y, angle = 1 - 2 * i / count, i * math.pi * (3 - math.sqrt(5))
     r = (1 - y * y).sqrt()
     points = torch.stack([r * angle.sin(), y, r * angle.cos()], -1)
     return points, torch.linalg.pinv(harmonics(degree, points))
+
+
+@cache
+@torch.inference_mode(False)
+def _turns(degree: int) -> Tensor:
+    """The derivatives of Wigner's matrices along the basis of the algebra of SO(3), shape ``(3, 2 l + 1, 2 l + 1)``."""
+    points, inverse = _fit(degree)
+    velocities = [points @ A.mT for A in SO(3).algebra_basis(device="cpu") if isinstance(A, Tensor)]
+    moved = [torch.func.jvp(lambda p: harmonics(degree, p), (points,), (v,))[1] for v in velocities]
+    return torch.stack([(inverse @ m).mT for m in moved])
 
 
 def wigner_d(degree: int, rotation: Tensor) -> Tensor:
@@ -112,10 +123,8 @@ class Irrep(Representation):
 
     def drho(self, A: Element) -> Tensor:
         assert isinstance(A, Tensor)
-        points, inverse = (t.to(A.device) for t in _fit(self.l))
-        velocity = points @ A.double().mT
-        moved = torch.func.jvp(lambda p: harmonics(self.l, p), (points.expand(velocity.shape),), (velocity,))[1]
-        return (inverse @ moved).mT.to(A.dtype)
+        coordinates = torch.stack([A[..., 1, 0], A[..., 2, 0], A[..., 2, 1]], -1)
+        return torch.einsum("...a,aij->...ij", coordinates, _turns(self.l).to(A))
 
     @property
     def orthogonal(self) -> bool:

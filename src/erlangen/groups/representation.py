@@ -358,9 +358,9 @@ class TensorProduct(Representation):
     def __call__(self, g: Element, x: Any) -> Any:
         if x.shape[-1] != self.dim:
             raise ValueError(f"the last axis of x must have size {self.dim}, got shape {tuple(x.shape)}")
-        grid = x.unflatten(-1, (self.first.dim, self.second.dim))
-        grid = self.second(g, grid)
-        return self.first(g, grid.mT).mT.flatten(-2)
+        wide = torch.promote_types(dtype_of(g), x.dtype)  # rounded once, not once per factor
+        grid = self.second(g, x.to(wide).unflatten(-1, (self.first.dim, self.second.dim)))
+        return self.first(g, grid.mT).mT.flatten(-2).to(x.dtype)
 
     def sizes(self, x: Any) -> dict[str, int]:
         if self.group.names and self.first == self.second == Vector(self.group):
