@@ -29,7 +29,7 @@ def result():
 def test_rich_shows_tables_verdicts_and_checks(result, capsys):
     print_result(result)
     text = capsys.readouterr().out
-    for part in ("made-up · size smoke · 3 seeds", "Title", "0.1235", "holds: A [bold] claim.", "effect 1.067; [0.9693"):
+    for part in ("made-up · size smoke · 3 seeds", "Title", "0.1235", "holds: A [bold] claim.", "effect 1.067; [0.96"):
         assert part in text
     assert "Checks (identities, no evidence): 1 of 2 passed" in text and "FAILED: Odd is even. (1 is odd)" in text
 

@@ -10,7 +10,7 @@ from erlangen.report.atomic import write_atomic
 from erlangen.report.claims import Claim, Verdict, judge
 from erlangen.report.environment import capture_environment
 from erlangen.report.figure import new_figure, save_figure
-from erlangen.report.result import SCHEMA_VERSION, Check, Result, ResultError, Table, judge_claims
+from erlangen.report.result import SCHEMA_VERSION, Check, Result, ResultError, Table, json_values, judge_claims
 from erlangen.report.schema import SchemaError, result_schema, validate
 from erlangen.report.terminal import check_lines, plain_text, print_result, verdict_line
 
@@ -25,6 +25,7 @@ __all__ = [
     "Verdict",
     "capture_environment",
     "check_lines",
+    "json_values",
     "judge",
     "judge_claims",
     "new_figure",

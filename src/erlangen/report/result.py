@@ -95,7 +95,7 @@ class Result:
         plain["checks"] = [asdict(check) for check in self.checks]
         plain["claims"] = [asdict(claim) | asdict(verdict) | {"holds": verdict.holds} for claim, verdict in self.claims]
         first = ["schema_version", "recipe", "size", "status"]
-        return _plain({key: plain[key] for key in first + [key for key in plain if key not in first]})
+        return json_values({key: plain[key] for key in first + [key for key in plain if key not in first]})
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Result:
@@ -213,11 +213,10 @@ def _judge_by_name(claim: Claim, metrics: Mapping[str, Mapping[str, Sequence[flo
 def _read_claim(entry: dict[str, Any], metrics: Metrics) -> tuple[Claim, Verdict]:
     claim = Claim(**{item.name: entry[item.name] for item in fields(Claim)})
     verdict = _judge_by_name(claim, metrics)
-    stored = {key: entry[key] for key in ("verdict", "holds", "n", "effect", "interval")}
-    again = _plain({key: value for key, value in asdict(verdict).items() if key in stored} | {"holds": verdict.holds})
-    for key, value in stored.items():
-        if not _same(value, again[key]):
-            stands = f"{key} is stored as {value!r}, its own numbers give {again[key]!r}"
+    again = json_values(asdict(verdict) | {"holds": verdict.holds})
+    for key in ("verdict", "holds", "n", "effect", "interval"):
+        if not _same(entry[key], again[key]):
+            stands = f"{key} is stored as {entry[key]!r}, its own numbers give {again[key]!r}"
             raise ResultError(f"claim {claim.name!r}: {stands}")
     return claim, verdict
 
@@ -234,12 +233,12 @@ def _number(value: int | float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _plain(value: Any) -> Any:
+def json_values(value: Any) -> Any:
     """JSON values: tuples as lists, NaN and infinities as None, numbers of numpy and the like as Python's."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): json_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [json_values(item) for item in value]
     if isinstance(value, (str, bool, int)) or value is None:
         return value
     if isinstance(value, float):
@@ -247,7 +246,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return json_values(value.tolist())
     raise TypeError(f"a result holds plain values, got {type(value).__name__}: {value!r}")
 
 
