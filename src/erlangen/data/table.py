@@ -1,0 +1,49 @@
+"""The table of data sets: one entry each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set.
+
+    Args:
+        summary: What it holds.
+        publisher: Where to get it.
+        folder: Its folder below the data root.
+        files: Files that must be there, relative to ``folder``.
+        licence: As far as known.
+        package: Instead of a folder: the installed package that brings it.
+    """
+
+    summary: str
+    publisher: str
+    folder: str = ""
+    files: tuple[str, ...] = ()
+    licence: str = ""
+    package: str = ""
+
+    @property
+    def layout(self) -> str:
+        """Where its files belong, in words."""
+        if self.package:
+            return f"the package {self.package}"
+        return f"{', '.join(self.files)} in {self.folder}/ of the data root"
+
+
+SOURCES: dict[str, Source] = {
+    "digits": Source(
+        summary="1797 handwritten digits of 8 x 8 pixels",
+        publisher="scikit-learn (in the package): pip install 'erlangen[recipes]'",
+        licence="CC BY 4.0",
+        package="sklearn",
+    ),
+    "mnist": Source(
+        summary="the 10000 test digits of MNIST, 28 x 28 pixels, split here into train and test",
+        publisher="https://github.com/fgnt/mnist",
+        folder="mnist/MNIST/raw",
+        files=("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+    ),
+}
