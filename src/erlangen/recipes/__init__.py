@@ -1,0 +1,11 @@
+"""Experiments with claims written before the run: one file per recipe, found through a catalogue that imports none.
+
+>>> from erlangen.recipes import find
+>>> find("quickstart").summary
+'A CNN on real digits, made symmetric under quarter turns, and audited'
+"""
+
+from erlangen.recipes.catalog import CATALOG, Entry, UnknownRecipeError, find
+from erlangen.recipes.config import Config, ConfigError, did_you_mean, option
+
+__all__ = ["CATALOG", "Config", "ConfigError", "Entry", "UnknownRecipeError", "did_you_mean", "find", "option"]

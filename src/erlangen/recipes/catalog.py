@@ -1,0 +1,62 @@
+"""All recipes by name, without importing one: what each is, where it comes from, and what it needs.
+
+A new recipe is one file, ``erlangen/recipes/NAME.py``, and one entry here. The file holds ``Config`` (extends
+`erlangen.recipes.config.Config`), ``EXPERIMENTS`` (name -> what it measures), ``CLAIMS`` (written before the first run)
+and ``run(config) -> Result``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from erlangen.recipes.config import did_you_mean
+
+
+class UnknownRecipeError(KeyError):
+    """No recipe has this name; the message lists those there are and names the nearest."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recipe: ``extras`` are those of ``pip install 'erlangen[...]'``; ``paper`` is empty where there is none."""
+
+    name: str
+    summary: str
+    experiments: tuple[str, ...]
+    extras: tuple[str, ...] = ("recipes",)
+    paper: str = ""
+
+    @property
+    def module(self) -> str:
+        """Import path of the recipe's file."""
+        return f"erlangen.recipes.{self.name.replace('-', '_')}"
+
+    def load(self) -> ModuleType:
+        """Imports the recipe's module."""
+        return importlib.import_module(self.module)
+
+
+CATALOG: tuple[Entry, ...] = (
+    Entry("quickstart", "A CNN on real digits, made symmetric under quarter turns, and audited", ("turns", "angles")),
+)
+
+
+def find(name: str) -> Entry:
+    """The entry of a name.
+
+    Raises:
+        UnknownRecipeError: If there is none.
+
+    >>> find("quickstart").module
+    'erlangen.recipes.quickstart'
+    """
+    for entry in CATALOG:
+        if entry.name == name:
+            return entry
+    names = [entry.name for entry in CATALOG]
+    raise UnknownRecipeError(f"unknown recipe {name!r}{did_you_mean(name, names)} (there are: {', '.join(names)})")
