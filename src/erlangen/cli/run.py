@@ -1,0 +1,124 @@
+"""``erlangen run``: reruns a recipe, keeps its result, and prints it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from erlangen.cli.options import BadInputError
+from erlangen.recipes import Entry, find
+from erlangen.recipes.options import describe, parse, to_yaml
+from erlangen.report import Result, ResultError, print_result
+
+HELP = """\
+usage: erlangen run NAME [options]
+
+Reruns a recipe: trains, measures, judges its claims, and writes result.json and figures.
+
+  erlangen run quickstart
+  erlangen run quickstart --size smoke --seeds 3 --out /tmp/try
+  erlangen run quickstart --print-config > my.yaml
+  erlangen run quickstart --config my.yaml --steps 1000
+
+options of every recipe:
+  --config FILE     settings from a YAML file; options after it win
+  --print-config    print all settings as YAML and stop
+  --strict          exit with 1 if a claim does not hold or a check fails (undecided is no failure)
+  -h, --help        after NAME: the recipe's experiments, claims and own options
+
+`erlangen list` shows the names.
+"""
+
+
+def run_command(given: list[str]) -> int:
+    """Runs the recipe named first, with the options after it."""
+    if not given or given[0] in ("-h", "--help"):
+        print(HELP, end="")
+        return 0 if given else 2
+    if given[0].startswith("-"):
+        raise BadInputError(
+            f"the recipe's name comes first: erlangen run NAME {given[0]} ... (`erlangen list` shows names)"
+        )
+    entry = find(given[0])
+    options = [word for word in given[1:] if word not in ("-h", "--help", "--strict", "--print-config")]
+    recipe = entry.load()
+    if "--help" in given or "-h" in given:
+        print(_recipe_help(entry, recipe, describe(recipe.Config)), end="")
+        return 0
+    config = parse(recipe.Config, options, f"erlangen run {entry.name}")
+    if "--print-config" in given:
+        print(to_yaml(config), end="")
+        return 0
+    _require_device(config.device)
+    started = time.perf_counter()
+    out = config.output_folder(entry.name)
+    with _output_folder(out):
+        result = recipe.run(dataclasses.replace(config, out=out))
+        result.environment["seconds"] = round(time.perf_counter() - started, 1)
+        result.save(out / "result.json")
+    print_result(result)
+    print("\nFiles")
+    for name, what in {"result.json": "every number, claim and verdict", **result.figures}.items():
+        print(f"  {out / name}  {what}")
+    if following := getattr(recipe, "NEXT", ()):
+        print("\nNext\n" + "\n".join(f"  {line}" for line in following))
+    failed = any(verdict.holds is False for _, verdict in result.claims) or any(not c.passed for c in result.checks)
+    return 1 if failed and "--strict" in given else 0
+
+
+def _recipe_help(entry: Entry, recipe: Any, options: str) -> str:
+    experiments = "\n".join(f"  {name:<12} {what}" for name, what in recipe.EXPERIMENTS.items())
+    claims = "\n".join(f"  {claim.statement}" for claim in recipe.CLAIMS)
+    return (
+        f"usage: erlangen run {entry.name} [options]\n\n{entry.summary}.{f' {entry.paper}' if entry.paper else ''}\n\n"
+        f"experiments:\n{experiments}\n\nclaims, written before the first run:\n{claims}\n\noptions:\n{options}\n"
+        f"\n`erlangen run --help` explains --config, --print-config and --strict.\n"
+    )
+
+
+def _require_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BadInputError(f"--device is {device!r}; it cannot be used here: {reason}") from None
+
+
+@contextlib.contextmanager
+def _output_folder(out: Path) -> Iterator[None]:
+    """Makes sure, before any work, that results can be written; takes an empty folder away again if there are none."""
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise BadInputError(f"--out {out}: cannot be written to ({error.strerror}); name another folder") from error
+    if (out / "result.json").exists():
+        try:
+            Result.load(out / "result.json")
+        except ResultError as error:
+            raise BadInputError(f"--out would overwrite a file: {error}; remove it, or name another folder") from error
+    try:
+        yield
+    except OSError as error:
+        ours = isinstance(error.filename, str) and out in Path(error.filename).parents
+        if ours or error.errno == errno.ENOSPC:
+            raise BadInputError(f"--out {out}: cannot be written to ({error.strerror})") from error
+        raise
+    finally:
+        _remove_empty(missing)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
