@@ -38,17 +38,17 @@ class QuarterTurns(Action):
     def __call__(self, g: Element, x: Any) -> Any:
         assert isinstance(g, Tensor)
         self._require_shape(x, "x")
-        turns = (g * (4 // self.group.n)) % 4
+        step, turns = 4 // self.group.n, g % self.group.n
         if turns.ndim == 0:
-            return x.rot90(int(turns), (-2, -1))
+            return x.rot90(step * int(turns), (-2, -1))
         k = turns.ndim
         batch = join_batch(turns.shape, x, 2)
         turns = turns.expand(batch).flatten().to(x.device)
         flat = x.expand(*batch, *x.shape[k:]).reshape(batch.numel(), *x.shape[k:])
         out = torch.empty_like(flat)
-        for quarter in range(4):
-            chosen = turns == quarter
-            out[chosen] = flat[chosen].rot90(quarter, (-2, -1))
+        for turn in range(self.group.n):
+            chosen = turns == turn
+            out[chosen] = flat[chosen].rot90(step * turn, (-2, -1))
         return out.reshape(*batch, *x.shape[k:])
 
     def tangent(self, A: Element, x: Any) -> Any:
