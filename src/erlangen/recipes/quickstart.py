@@ -259,7 +259,7 @@ def _turns(networks: dict[str, nn.Module], x: Tensor, y: Tensor) -> dict[str, fl
     """Accuracy upright, and its mean over the three other quarter turns."""
     turn, measured = QuarterTurns(), {}
     for name, network in networks.items():
-        right = [_accuracy(network(turn(torch.tensor(k), x)), y) for k in range(4)]
+        right = [_accuracy(_logits(network, turn(torch.tensor(k), x)), y) for k in range(4)]
         measured[f"{name}_upright"], measured[f"{name}_turned"] = right[0], sum(right[1:]) / 3
     return measured
 
@@ -269,9 +269,9 @@ def _angles(networks: dict[str, nn.Module], x: Tensor, y: Tensor) -> dict[str, f
     act, measured = Pixels(SO(2)), {}
     turned = [act(_rotation(angle), x) for angle in ANGLES]
     for name, network in networks.items():
-        upright = network(x)
+        upright = _logits(network, x)
         spread = (upright - upright.mean(0)).norm()
-        outputs = [network(image) for image in turned]
+        outputs = [_logits(network, image) for image in turned]
         right = [_accuracy(output, y) for output in outputs]
         measured |= {f"{name}_accuracy_{angle:03d}": value for angle, value in zip(ANGLES, right, strict=True)}
         measured |= {
@@ -287,14 +287,18 @@ def _rotation(degrees: int) -> Tensor:
     return torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()]).reshape(2, 2)
 
 
+def _logits(network: nn.Module, x: Tensor) -> Tensor:
+    return torch.cat([network(part) for part in x.split(100)])
+
+
 def _accuracy(logits: Tensor, labels: Tensor) -> float:
     return float((logits.argmax(-1) == labels).double().mean())
 
 
 def _largest_change(network: nn.Module, x: Tensor) -> float:
     """Largest change of a logit under a quarter turn, against the largest logit."""
-    upright = network(x)
-    changes = [(network(QuarterTurns()(torch.tensor(k), x)) - upright).abs().max() for k in (1, 2, 3)]
+    upright = _logits(network, x)
+    changes = [(_logits(network, QuarterTurns()(torch.tensor(k), x)) - upright).abs().max() for k in (1, 2, 3)]
     return float(torch.stack(changes).max() / upright.abs().max())
 
 

@@ -47,8 +47,7 @@ def verdict_line(claim: Claim, verdict: Verdict) -> str:
       holds: Ours is larger.
           deterministic (n = 1): effect 1, ours - baseline > 0
     """
-    measured = verdict.effect is not None and verdict.interval is not None and not claim.deterministic
-    effect = f"effect {verdict.effect:.4g}; " if measured else ""
+    effect = "" if verdict.effect is None or claim.deterministic else f"effect {verdict.effect:.4g}; "
     return f"  {verdict.verdict}: {claim.statement}\n      {effect}{verdict.reason}"
 
 
