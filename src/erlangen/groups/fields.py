@@ -160,6 +160,14 @@ class Fields(Action):
         return "Fields(" + ", ".join(f"{key}={action!r}" for key, action in self.items) + ")"
 
 
+def list_leaves(action: Action, x: Any, name: str) -> list[tuple[str, Action, Any]]:
+    """Every leaf of a container with its name and action."""
+    if not isinstance(action, Fields):
+        return [(name, action, x)]
+    fields = action.pairs(x, name)
+    return [leaf for key, part, value in fields for leaf in list_leaves(part, value, f"{name}[{key!r}]")]
+
+
 def map_leaves(function: Callable[[str, Action, Any], Any], action: Action, x: Any, name: str) -> Any:
     """Applies ``function(name, action, tensor)`` to every leaf of a container and puts the results in its place."""
     if isinstance(action, Fields):

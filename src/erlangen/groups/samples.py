@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from erlangen.groups.action import Action, Both, Fixed, Pulled
 from erlangen.groups.discrete import Symmetric
 from erlangen.groups.element import Element, map_element
-from erlangen.groups.fields import field_names, is_graph_data, map_leaves, replace_fields
+from erlangen.groups.fields import field_names, is_graph_data, list_leaves, map_leaves, replace_fields
 from erlangen.groups.group import Group, Product
 from erlangen.groups.nodes import BatchVector, EdgeIndex, Nodes
 
@@ -25,15 +26,8 @@ Leaf = tuple[str, Action, Any]
 
 def leaves(actions: Sequence[Action], inputs: Sequence[Any], names: Sequence[str] = ()) -> list[Leaf]:
     """The tensors of all inputs with their names and actions, containers opened."""
-    found: list[Leaf] = []
-
-    def note(name: str, action: Action, value: Any) -> Any:
-        found.append((name, action, value))
-        return value
-
-    for i, (action, x) in enumerate(zip(actions, inputs, strict=True)):
-        map_leaves(note, action, x, names[i] if names else f"input {i}")
-    return found
+    pairs = enumerate(zip(actions, inputs, strict=True))
+    return [leaf for i, (a, x) in pairs for leaf in list_leaves(a, x, names[i] if names else f"input {i}")]
 
 
 def base_actions(action: Action) -> list[Action]:
@@ -129,12 +123,11 @@ class Samples:
 
     def act(self, action: Action, g: Element, x: Any, name: str = "x") -> Any:
         """Moves one input (or output): each sample by its own element, or all by one."""
+        return map_leaves(partial(self._move, g), action, x, name)
 
-        def move(leaf: str, part: Action, value: Any) -> Any:
-            place = self.place(leaf, part, value)
-            return part(g if place is None else self._lift(part.group, g, place), value)
-
-        return map_leaves(move, action, x, name)
+    def _move(self, g: Element, name: str, action: Action, x: Any) -> Any:
+        place = self.place(name, action, x)
+        return action(g if place is None else self._lift(action.group, g, place), x)
 
     def act_all(self, actions: Sequence[Action], g: Element, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Moves all inputs."""
