@@ -251,21 +251,22 @@ def test_an_unexpected_failure_is_not_called_wrong_input(monkeypatch, capsys, tm
         run("run", "quickstart", "--size", "smoke", "--out", tmp_path / "x")
 
 
-@pytest.mark.parametrize(("name", "code", "workers"), [("SIGINT", 130, 1), ("SIGTERM", 143, 2)])
+@pytest.mark.parametrize(("name", "code", "workers"), [("SIGINT", 130, 1), ("SIGINT", 130, 2), ("SIGTERM", 143, 2)])
 def test_a_stopped_run_leaves_nothing_behind(tmp_path, name, code, workers):
     out = tmp_path / "runs" / "x"
     command = [sys.executable, "-m", "erlangen", "run", "quickstart", "--size", "smoke", "--steps", "1000000"]
     process = subprocess.Popen(
         [*command, "--workers", str(workers), "--out", str(out)],
-        stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 60
     while not out.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
-    process.send_signal(getattr(signal, name))
+    os.killpg(process.pid, getattr(signal, name))  # as a terminal does: the children hear it too
     stdout, stderr = process.communicate(timeout=30)  # returns only when no child holds the pipes any more
     assert (process.returncode, stdout, stderr.strip()) == (code, "", "erlangen: stopped; nothing is left half-written")
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -78,8 +79,9 @@ def _side_by_side(
     arguments = (experiment, config, jobs, news, os.getpid())
     processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(workers)]
     try:
-        for process in processes:
-            process.start()
+        with _interrupts_ignored():
+            for process in processes:
+                process.start()
         return _collect(processes, news, len(seeds), tick)
     finally:
         for process in processes:
@@ -89,6 +91,19 @@ def _side_by_side(
         for channel in (jobs, news):
             channel.close()
             channel.cancel_join_thread()
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """What is started here is deaf to Ctrl-C from its first moment: the parent hears it, and ends its processes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _collect(processes: Sequence[Any], news: Any, expected: int, tick: Tick) -> list[Any]:
@@ -116,7 +131,7 @@ def _work(experiment: Callable[..., Any], config: Config, jobs: Any, news: Any, 
     """What a process does: take seeds until there are none left."""
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends its processes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     tick = _Steps(news, parent)
     while (job := jobs.get()) is not None:
