@@ -109,6 +109,8 @@ class Pixels(Action):
 
     def __call__(self, g: Element, x: Any) -> Any:
         _require_image(x)
+        if not x.is_floating_point():
+            raise TypeError(f"resampling moves floating-point images, got dtype {x.dtype}")
         height, width = x.shape[-2:]
         source = self._sources(g, height, width)
         k = source.ndim - 3
