@@ -90,15 +90,39 @@ def _jittered(trial: Trial) -> list[Any]:
 def floors(trial: Trial, scale: dict[str, float], precise: list[Any], single: list[Any]) -> dict[str, float]:
     r"""Rounding of the module itself, :math:`|f_{32}(x) - f_{64}(x)|` over the spread, per output leaf.
 
-    Taken at the inputs, and at least the median over moved inputs: one lucky rounding must not make a floor.
+    Taken at the inputs, and at least the median over moved inputs: one lucky rounding must not make a floor. Where both
+    runs round alike, as in modules that cast their inputs, or where there is only one run, it is what rounding the
+    inputs and the output does.
     """
-    if not (trial.precise and trial.single):
-        eps = torch.finfo(torch.float32).eps
-        return {n: eps * y.abs().max().item() / scale[n] if y.numel() else 0.0 for n, _, y in trial.leaves(trial.y)}
-    here, *there = (
-        differences(trial, scale, a, b) for a, b in zip([trial.y32, *single], [trial.y, *precise], strict=True)
-    )
-    return {n: max(_finite(e.value), median([_finite(t[n].value) for t in there])) for n, e in here.items()}
+    found = dict.fromkeys(scale, 0.0)
+    if trial.precise and trial.single:
+        here, *there = (
+            differences(trial, scale, a, b) for a, b in zip([trial.y32, *single], [trial.y, *precise], strict=True)
+        )
+        found = {n: max(_finite(e.value), median([_finite(t[n].value) for t in there])) for n, e in here.items()}
+    blind = trial.coarse() if trial.precise and trial.single else set(found)
+    if blind:
+        near, eps = _rounded(trial, scale), torch.finfo(torch.float32).eps
+        for n, _, y in trial.leaves(trial.y):
+            if n in blind and y.numel():
+                found[n] = max(found[n], eps * y.abs().max().item() / scale[n], near[n])
+    return found
+
+
+def _rounded(trial: Trial, scale: dict[str, float]) -> dict[str, float]:
+    """What it does to the output to change every real input by the rounding of float32."""
+    generator, eps = torch.Generator().manual_seed(trial.seed), torch.finfo(torch.float32).eps
+
+    def change(x: Tensor) -> Tensor:
+        if not x.is_floating_point():
+            return x
+        return x * (1 + eps * (2 * torch.rand(x.shape, generator=generator, dtype=torch.float64).to(x) - 1))
+
+    try:
+        y = trial.first(map_tensors(change, trial.inputs))
+        return {n: _finite(e.value) for n, e in differences(trial, scale, trial.y, y).items()}
+    except REFUSALS:
+        return dict.fromkeys(scale, 0.0)
 
 
 def _finite(gap: float) -> float:
