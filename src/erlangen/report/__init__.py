@@ -6,7 +6,7 @@
 True
 """
 
-from erlangen.report.atomic import write_atomic
+from erlangen.atomic import write_atomic
 from erlangen.report.claims import Claim, Verdict, judge
 from erlangen.report.environment import capture_environment
 from erlangen.report.figure import new_figure, save_figure

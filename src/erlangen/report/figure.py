@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from erlangen.atomic import write_atomic
 from erlangen.extras import require
-from erlangen.report.atomic import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from erlangen.report.atomic import write_atomic
+from erlangen.atomic import write_atomic
 from erlangen.report.claims import Claim, Numbers, Verdict, judge
 from erlangen.report.schema import SchemaError, result_schema, validate
 
