@@ -81,6 +81,14 @@ def test_exp_lands_in_the_group_and_is_a_one_parameter_subgroup(group):
 
 
 @every_group
+def test_exp_keeps_the_dtype(group):
+    zero = group.zero(2, dtype=torch.float32)
+    one = group.exp(zero)
+    assert group.batch_shape(one) == group.algebra_shape(zero) == (2,)
+    assert all(t.dtype in (torch.float32, torch.long) for t in tensors(one))
+
+
+@every_group
 def test_exp_takes_batches(group):
     A = random_tangent(group, seeded(1))
     stack = map_element(lambda t: torch.stack([t, 0.5 * t]), A)
