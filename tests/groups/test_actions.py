@@ -335,6 +335,7 @@ def test_copies_of_graphs_are_numbered_on():
         (QuarterTurns(), torch.tensor(1), torch.zeros(3), ValueError, "at least the axes"),
         (Pixels(SO(2)), SO(2).identity(2), torch.zeros(3, 4, 4), ValueError, "does not fit x"),
         (Pixels(SO(2)), SO(2).identity(), torch.zeros(4), ValueError, "at least the axes"),
+        (Pixels(SO(2)), SO(2).identity(), torch.zeros(4, 4).byte(), TypeError, "images, got dtype torch.uint8"),
     ],
     ids=lambda v: repr(v) if hasattr(v, "event_dim") else "",
 )
