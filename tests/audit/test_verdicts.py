@@ -159,6 +159,13 @@ def test_modules_of_one_dtype():
     single = audit(Only(torch.float32), x, symmetry=ROTATIONS)
     assert single.verdict == "float32" and single.error64 is None
     assert any("no run in float64 (expected torch.float32)" in note for note in single.notes)
+
+    def mute(x: Tensor) -> Tensor:
+        if x.dtype != torch.float32:
+            raise AssertionError
+        return x.norm(dim=-1)
+
+    assert "no run in float64 (AssertionError): verdict at most float32" in audit(mute, x, symmetry=ROTATIONS).notes
     double = audit(Only(torch.float64), x, symmetry=ROTATIONS)
     assert double.verdict == "exact"
     assert any("no run in float32" in note for note in double.notes)

@@ -27,6 +27,11 @@ def _try(runners: list[Runner], inputs: Sequence[Any], seed: int) -> tuple[Any, 
         return None, error
 
 
+def _short(error: Exception | None) -> str:
+    """The first line of what went wrong, or at least its kind."""
+    return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__
+
+
 class Trial:
     """Runs ``first`` on the inputs and ``second`` on moved inputs; they are the same module unless twins are compared.
 
@@ -51,8 +56,8 @@ class Trial:
     ) -> None:
         self.notes: list[str] = []
         self.seed = seed
+        self.symmetry = symmetry.bind(*inputs)  # in the caller's dtypes, which the messages name
         self.inputs: tuple[Any, ...] = to_dtype(tuple(inputs), torch.float64)
-        self.symmetry = symmetry.bind(*self.inputs)
         self.samples = Samples.one("asked for") if shared else Samples.find(self.symmetry.inputs, self.inputs)
         if self.samples.count == 0:
             raise ValueError("audit(inputs): the batch is empty")
@@ -79,17 +84,16 @@ class Trial:
     def _start(self) -> None:
         single, refused32 = _try(self._float32, to_dtype(self.inputs, torch.float32), self.seed)
         double, refused64 = _try(self._float64, self.inputs, self.seed)
-        if single is None and double is None:
-            assert refused32 is not None
+        if refused32 is not None and refused64 is not None:
             raise refused32
         # A module that is run in place keeps its own dtype: its float64 is not to be trusted.
-        self.precise = double is not None and all(r.copied for r in self._float64)
-        self.single = single is not None
+        self.precise = refused64 is None and all(r.copied for r in self._float64)
+        self.single = refused32 is None
         if not self.precise:
-            why = f" ({str(refused64).splitlines()[0][:100]})" if refused64 is not None else ""
+            why = f" ({_short(refused64)})" if refused64 is not None else ""
             self.notes.append(f"no run in float64{why}: verdict at most float32")
         elif not self.single:
-            self.notes.append(f"no run in float32 ({str(refused32).splitlines()[0][:100]}): judged in float64 alone")
+            self.notes.append(f"no run in float32 ({_short(refused32)}): judged in float64 alone")
         self.y = to_dtype(double if self.precise else single, torch.float64)
         self.y32 = to_dtype(single, torch.float64) if self.single else self.y
         self._check_output()
