@@ -204,6 +204,15 @@ def test_permutations_carry_things_to_their_places():
     assert Vector(Symmetric(3))(g, x[:, 0]).tolist() == [30, 10, 20]
 
 
+def test_permutations_never_make_a_matrix():
+    # 20 permutations of 100 000 things: as matrices they would need 1.6 TB.
+    S = Symmetric(100_000)
+    g, x = S.sample(20, generator=seeded(0)), torch.arange(100_000).expand(20, -1)
+    for rep in (Vector(S), 2 * Vector(S)):
+        y = rep(g, x.repeat(1, rep.dim // 100_000))
+        assert torch.equal(y[:, :100_000].gather(1, g), x)
+
+
 def test_edges_and_adjacency_move_together():
     g = torch.tensor([1, 2, 0])
     edges = torch.tensor([[0, 0, 1], [1, 2, 2]])

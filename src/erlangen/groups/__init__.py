@@ -1,6 +1,7 @@
 """Who acts, and how: groups, homomorphisms, actions, representations, symmetries."""
 
 from erlangen.groups.action import Action, Fixed
+from erlangen.groups.basis import Basis, equivariant_basis
 from erlangen.groups.discrete import Cyclic, SignedPermutation, Symmetric
 from erlangen.groups.element import Element
 from erlangen.groups.fields import Fields
@@ -9,17 +10,21 @@ from erlangen.groups.group import Group, Product, Trivial
 from erlangen.groups.hom import Collapse, Compose, Embed, Factor, Fork, Hom, Identity, LinearPart, Sign
 from erlangen.groups.infer import infer_symmetry
 from erlangen.groups.irreps import Irreps, wigner_d
+from erlangen.groups.linear import EquivariantLinear
+from erlangen.groups.lorentz import Lorentz
 from erlangen.groups.matrix import GL, SE, SL, SO, Affine, E, GLPlus, O, Scaling, Translation
 from erlangen.groups.nodes import BatchVector, EdgeIndex, Nodes
 from erlangen.groups.pixels import Pixels, QuarterTurns
 from erlangen.groups.points import Points
 from erlangen.groups.representation import PseudoScalar, Regular, Representation, Scalar, Vector
 from erlangen.groups.symmetry import Symmetry
+from erlangen.groups.unitary import SU, U
 
 __all__ = [
-    "Action", "Affine", "BatchVector", "Collapse", "Compose", "Cyclic", "E", "EdgeIndex", "Element", "Embed",
-    "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus", "GrammarError", "Group", "Hom", "Identity", "Irreps",
-    "LinearPart", "Nodes", "O", "Pixels", "Points", "Product", "PseudoScalar", "QuarterTurns", "Regular",
-    "Representation", "Scalar", "Scaling", "SE", "Sign", "SignedPermutation", "SL", "SO", "Symmetric", "Symmetry",
-    "Translation", "Trivial", "Vector", "infer_symmetry", "parse_actions", "parse_group", "wigner_d",
+    "Action", "Affine", "Basis", "BatchVector", "Collapse", "Compose", "Cyclic", "E", "EdgeIndex", "Element",
+    "Embed", "EquivariantLinear", "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus", "GrammarError", "Group",
+    "Hom", "Identity", "Irreps", "LinearPart", "Lorentz", "Nodes", "O", "Pixels", "Points", "Product",
+    "PseudoScalar", "QuarterTurns", "Regular", "Representation", "Scalar", "Scaling", "SE", "Sign",
+    "SignedPermutation", "SL", "SO", "SU", "Symmetric", "Symmetry", "Translation", "Trivial", "U", "Vector",
+    "equivariant_basis", "infer_symmetry", "parse_actions", "parse_group", "wigner_d",
 ]  # fmt: skip

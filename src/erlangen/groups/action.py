@@ -245,6 +245,21 @@ class Fixed(Action):
         return "Fixed()"
 
 
+def require_field(x: Any, name: str, action: str, group: Group) -> Tensor:
+    """Checks that ``x`` is a finite tensor over the numbers of the group's matrices: real, for unitary groups complex.
+
+    Raises:
+        TypeError: when it is no tensor, or of another dtype.
+        ValueError: when it holds NaN or infinity.
+    """
+    if not group.complex:
+        return require_real(x, name, action)
+    if not isinstance(x, Tensor) or not x.is_complex():
+        got = f"dtype {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{name}: {action} moves complex tensors, got {got}")
+    return require_finite(x, name)
+
+
 def require_real(x: Any, name: str, action: str) -> Tensor:
     """Checks that ``x`` is a finite real tensor.
 

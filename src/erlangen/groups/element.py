@@ -44,7 +44,7 @@ def device_of(g: Element) -> torch.device:
 
 def dtype_of(g: Element) -> torch.dtype:
     """The dtype of an element's matrices, the widest when they differ; float64 when it has only index permutations."""
-    dtypes = [t.dtype for t in tensors(g) if t.is_floating_point()]
+    dtypes = [t.dtype for t in tensors(g) if t.is_floating_point() or t.is_complex()]
     return functools.reduce(torch.promote_types, dtypes) if dtypes else torch.float64
 
 

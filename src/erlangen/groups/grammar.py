@@ -16,11 +16,13 @@ from erlangen.groups.discrete import Cyclic, SignedPermutation, Symmetric
 from erlangen.groups.group import Group, Product, Trivial
 from erlangen.groups.hom import Embed, Factor, Fork, Hom, Identity
 from erlangen.groups.irreps import Irreps
+from erlangen.groups.lorentz import Lorentz
 from erlangen.groups.matrix import GL, SE, SL, SO, Affine, E, GLPlus, O, Scaling, Translation
 from erlangen.groups.nodes import BatchVector, EdgeIndex, Nodes
 from erlangen.groups.pixels import Pixels, QuarterTurns
 from erlangen.groups.points import Points
 from erlangen.groups.representation import PseudoScalar, Regular, Representation, Scalar, Vector
+from erlangen.groups.unitary import SU, U
 
 
 class GrammarError(ValueError):
@@ -34,7 +36,7 @@ class GrammarError(ValueError):
 _SIZED: dict[str, Callable[[int], Group]] = {
     "SO": SO, "O": O, "SE": SE, "E": E, "GL": GL, "GL+": GLPlus, "GLPlus": GLPlus, "SL": SL, "Affine": Affine,
     "T": Translation, "Translation": Translation, "C": Cyclic, "Cyclic": Cyclic,
-    "B": SignedPermutation, "SignedPermutation": SignedPermutation,
+    "B": SignedPermutation, "Lorentz": Lorentz, "U": U, "SU": SU, "SignedPermutation": SignedPermutation,
 }  # fmt: skip
 _BARE: dict[str, Callable[[], Group]] = {"Scaling": Scaling, "Trivial": Trivial}
 _NAMED = ("S", "Symmetric")

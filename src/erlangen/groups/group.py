@@ -127,6 +127,11 @@ class Group:
         """Whether :meth:`matrix` is always orthogonal (a vector is then its own dual)."""
         return False
 
+    @property
+    def complex(self) -> bool:
+        """Whether :meth:`matrix` is complex; then vectors are."""
+        return False
+
     def batch_shape(self, g: Element) -> torch.Size:
         """The batch axes ``K`` of an element."""
         assert isinstance(g, Tensor)

@@ -36,6 +36,7 @@ class _Proposal:
         self.nodes_group: Group = next((f for f in factors if isinstance(f, Symmetric)), Trivial())
         self.space = next((f for f in factors if not isinstance(f, Symmetric | Trivial)), None)
         self.positions = False
+        self.num_nodes: int | None = None
         self.said: list[str] = []
         self.moved: dict[str, tuple[tuple[int, ...], Action]] = {}
 
@@ -51,7 +52,18 @@ class _Proposal:
         except ValueError:
             return None
 
+    def look_at(self, names: list[str], values: list[Any]) -> bool:
+        """Notes what is known before any single tensor is read; returns whether it is a PyG batch or graph."""
+        ragged = "edge_index" in names or "batch" in names
+        self.positions = not _POSITIONS.isdisjoint(names)
+        tensors = {name: x for name, x in zip(names, values, strict=True) if isinstance(x, Tensor) and x.ndim}
+        known = [x for name, x in tensors.items() if name in _POSITIONS or name in ("batch", "x")]
+        self.num_nodes = known[0].shape[0] if ragged and known else None
+        return ragged
+
     def _with_nodes(self, action: Action, x: Tensor, ragged: bool, features: int = 1) -> Action:
+        if x.ndim == 1 and x.shape[0] == self.num_nodes:
+            features = 0  # one number per node of a graph
         enough = x.ndim >= (2 if ragged else 3) or features == 0
         if isinstance(self.nodes_group, Trivial) or not enough:
             return action
@@ -101,8 +113,7 @@ class _Proposal:
     def container(self, x: Any, name: str) -> Action:
         """The actions on a dict, tuple or data object."""
         keys = field_names(x)
-        ragged = "edge_index" in keys or "batch" in keys
-        self.positions = not _POSITIONS.isdisjoint(map(str, keys))
+        ragged = self.look_at(list(map(str, keys)), [x[key] for key in keys])
         parts = {}
         for key in keys:
             if not (is_graph_data(x) and is_annotation(x[key])):
@@ -111,12 +122,12 @@ class _Proposal:
             return Fields(**parts)
         return Fields(*parts.values())
 
-    def output(self, y: Any, name: str = "output") -> Action:
+    def output(self, y: Any, name: str = "output", key: str = "") -> Action:
         """The action on the output: like an input of the same shape that is moved, else invariant."""
         if isinstance(y, tuple | list):
             return Fields(*(self.output(part, f"{name}[{i}]") for i, part in enumerate(y)))
         if isinstance(y, Mapping) or is_graph_data(y):
-            return Fields(**{str(k): self.output(y[k], f"{name}[{k!r}]") for k in field_names(y)})
+            return Fields(**{str(k): self.output(y[k], f"{name}[{k!r}]", str(k)) for k in field_names(y)})
         group = self.hom.target
         if not isinstance(y, Tensor) or not y.is_floating_point():
             return self.say(name, Fixed(), "not a real tensor")
@@ -125,6 +136,8 @@ class _Proposal:
             if isinstance(action, QuarterTurns | Pixels) and y.ndim == 4 and y.shape[-2:] == shape[-2:]:
                 return self.say(name, action, f"images of the size of {source}")
             if dim is not None and tuple(y.shape) == shape and shape[-1] == dim:
+                if key in _POSITIONS and "Points" in repr(action):
+                    return self.say(name, action, f"named {key!r}, shape of {source}")
                 vector: Action = Vector(self.space)  # type: ignore[arg-type]
                 if not isinstance(self.nodes_group, Trivial) and "Nodes" in repr(action):
                     vector = Nodes(self.nodes_group) & vector
@@ -187,8 +200,7 @@ def infer_symmetry(group: Group | Hom | str, *inputs: Any, output: Any = None, m
         )
     proposal = _Proposal(hom)
     names = _argument_names(module, len(inputs)) if module is not None else [f"input {i}" for i in range(len(inputs))]
-    ragged = "edge_index" in names or "batch" in names
-    proposal.positions = not _POSITIONS.isdisjoint(names)
+    ragged = proposal.look_at(names, list(inputs))
     actions = []
     for i, (key, x) in enumerate(zip(names, inputs, strict=True)):
         if isinstance(x, Mapping | tuple | list) or is_graph_data(x):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from erlangen.groups.action import Action, require_real
+from erlangen.groups.action import Action, require_field
 from erlangen.groups.element import Element, apply_matrix
 from erlangen.groups.group import Group
 
@@ -50,7 +50,7 @@ class Points(Action):
         return y.to(x.dtype)
 
     def check(self, x: Any, name: str = "x") -> None:
-        require_real(x, name, repr(self))
+        require_field(x, name, repr(self), self.group)
         if x.ndim < 1 or x.shape[-1] != self.group.matrix_dim:
             raise ValueError(
                 f"{name}: the last axis of {self!r} has size {self.group.matrix_dim}, got shape {tuple(x.shape)}"

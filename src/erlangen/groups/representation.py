@@ -9,7 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from erlangen.groups.action import Action, describe, require_real
+from erlangen.groups.action import Action, describe, require_field, require_real
+from erlangen.groups.discrete import Symmetric
 from erlangen.groups.element import Element, apply_matrix, device_of, dtype_of, map_element, permute_axis
 from erlangen.groups.element import cast as to_dtype
 from erlangen.groups.group import Group, Product
@@ -57,18 +58,33 @@ class Representation(Action):
         return False
 
     @property
+    def permutes(self) -> bool:
+        """Whether every element permutes the coordinates; then :meth:`permutation` says how."""
+        return False
+
+    def permutation(self, g: Element) -> Tensor:
+        """Where each coordinate goes, long, shape ``(*K, dim)``.
+
+        Raises:
+            ValueError: when the representation is not by permutations.
+        """
+        raise ValueError(f"{self!r} does not permute its coordinates")
+
+    @property
     def dual(self) -> Representation:
         r"""The dual representation, :math:`\rho^*(g) = \rho(g^{-1})^T`."""
         return self if self.orthogonal else Dual(self)
 
     def __call__(self, g: Element, x: Any) -> Any:
+        if self.permutes:
+            return permute_axis(self.permutation(g), x, -1)
         return apply_matrix(self.rho(g), x).to(x.dtype)
 
     def tangent(self, A: Element, x: Any) -> Any:
         return apply_matrix(self.drho(A), x).to(x.dtype)
 
     def check(self, x: Any, name: str = "x") -> None:
-        require_real(x, name, repr(self))
+        require_field(x, name, repr(self), self.group)
         if x.ndim < 1 or x.shape[-1] != self.dim:
             raise ValueError(f"{name}: the last axis of {self!r} has size {self.dim}, got shape {tuple(x.shape)}")
 
@@ -159,6 +175,13 @@ class Scalar(Representation):
         return torch.zeros(*self.group.algebra_shape(A), 1, 1, dtype=dtype_of(A), device=device_of(A))
 
     @property
+    def permutes(self) -> bool:
+        return True
+
+    def permutation(self, g: Element) -> Tensor:
+        return torch.zeros(*self.group.batch_shape(g), 1, dtype=torch.long, device=device_of(g))
+
+    @property
     def orthogonal(self) -> bool:
         return True
 
@@ -213,6 +236,13 @@ class Vector(Representation):
         return self.group.matrix_tangent(A)
 
     @property
+    def permutes(self) -> bool:
+        return isinstance(self.group, Symmetric)
+
+    def permutation(self, g: Element) -> Tensor:
+        return g if isinstance(self.group, Symmetric) and isinstance(g, Tensor) else super().permutation(g)
+
+    @property
     def orthogonal(self) -> bool:
         return self.group.orthogonal
 
@@ -250,6 +280,10 @@ class Regular(Representation):
     def dim(self) -> int:
         return self.group.require_enumerable()
 
+    @property
+    def permutes(self) -> bool:
+        return True
+
     def permutation(self, g: Element) -> Tensor:
         """Where each basis vector goes, long, shape ``(*K, order)``."""
         group = self.group
@@ -268,9 +302,6 @@ class Regular(Representation):
     @property
     def orthogonal(self) -> bool:
         return True
-
-    def __call__(self, g: Element, x: Any) -> Any:
-        return permute_axis(self.permutation(g), x, -1)
 
     def bind(self, sizes: Mapping[str, int]) -> Regular:
         return Regular(self.group.bind(sizes))
@@ -346,6 +377,14 @@ class TensorProduct(Representation):
         one_a = torch.eye(self.first.dim, dtype=a.dtype, device=a.device)
         one_b = torch.eye(self.second.dim, dtype=b.dtype, device=b.device)
         return _kron(a, one_b) + _kron(one_a, b)
+
+    @property
+    def permutes(self) -> bool:
+        return self.first.permutes and self.second.permutes
+
+    def permutation(self, g: Element) -> Tensor:
+        a, b = self.first.permutation(g), self.second.permutation(g)
+        return (a[..., :, None] * self.second.dim + b[..., None, :]).flatten(-2)
 
     @property
     def orthogonal(self) -> bool:
@@ -478,6 +517,13 @@ class PulledRepresentation(Representation):
 
     def drho(self, A: Element) -> Tensor:
         return self.base.drho(self.hom.on_algebra(A))
+
+    @property
+    def permutes(self) -> bool:
+        return self.base.permutes
+
+    def permutation(self, g: Element) -> Tensor:
+        return self.base.permutation(self.hom(g))
 
     @property
     def orthogonal(self) -> bool:

@@ -30,8 +30,7 @@ class PCAFrame:
     With the centroid :math:`t` (zero for O and SO) and :math:`C = \sum_i (x_i - t)(x_i - t)^T = V \Lambda V^T`,
     eigenvalues ascending, the elements are :math:`x \mapsto V \mathrm{diag}(s)\, x + t` with
     :math:`s \in \{\pm 1\}^d`, for the special groups only those of determinant one. The order of the points does not
-    matter, so a backbone that respects permutations still does afterwards. Axes are computed in float64 and not
-    differentiated; the centroid is.
+    matter, so a backbone that respects permutations still does afterwards. Axes are computed in float64.
 
     Args:
         group: O(d), SO(d), E(d) or SE(d).
@@ -42,6 +41,10 @@ class PCAFrame:
         degenerate: what to do when two eigenvalues agree to a relative 1e-6 (single points, collinear points in space,
             cubes, spheres): "raise", "warn" and go on, or "perturb" every point by a fixed shift of relative size 1e-4,
             so that axes exist and only depend on the order of the points.
+        mask: which input tells the valid points of padded clouds, boolean, shape ``(B, n)``; the others count neither
+            for the centroid nor for the axes. A backbone sees them moved along: see :class:`ZeroPadding`.
+        grad: "detach" (the axes are constants, the centroid is differentiated) or "full"; gradients of axes grow with
+            the inverse gap of their eigenvalues.
 
     Raises:
         ValueError: for other groups; when called, for degenerate inputs under policy "raise".
@@ -51,12 +54,16 @@ class PCAFrame:
     points: int | str = 0
     batch: int | str | None = None
     degenerate: str = "raise"
+    mask: int | str | None = None
+    grad: str = "detach"
     holds_where: str = "distinct principal moments"
 
     def __post_init__(self) -> None:
         if not isinstance(self.group, O | SO | E | SE):
             raise ValueError(f"PCAFrame(group): O(d), SO(d), E(d) or SE(d), got {self.group}")
         require_policy(self.degenerate, "PCAFrame")
+        if self.grad not in ("detach", "full"):
+            raise ValueError(f"PCAFrame(grad): 'detach' or 'full', got {self.grad!r}")
 
     def __call__(self, *inputs: Any) -> tuple[Element, Tensor | None]:
         """Elements of shape ``(B, F, d, d)``, or ``(B, F, d + 1, d + 1)`` for E and SE; no weights."""
@@ -69,8 +76,9 @@ class PCAFrame:
         if graph is None and x.ndim == 2:
             x = x[None]
         moves = isinstance(self.group, E | SE)
-        centre, covariance = self._moments(x.double(), graph, moves)
-        values, axes = torch.linalg.eigh(covariance.detach())
+        valid = self._valid(inputs, x)
+        centre, covariance = self._moments(x.double(), graph, moves, valid)
+        values, axes = torch.linalg.eigh(covariance.detach() if self.grad == "detach" else covariance)
         ambiguous = self._ambiguous(values)
         if bool(ambiguous.any()):
             where = ambiguous.nonzero().flatten().tolist()
@@ -81,7 +89,7 @@ class PCAFrame:
             )
             if self.degenerate == "perturb":
                 shifted = x.detach().double() + self._shift(x.detach(), graph, values)
-                _, covariance = self._moments(shifted, graph, moves)
+                _, covariance = self._moments(shifted, graph, moves, valid)
                 axes = torch.where(ambiguous[:, None, None], torch.linalg.eigh(covariance).eigenvectors, axes)
         frames = self._signed(axes)
         if not moves:
@@ -98,15 +106,32 @@ class PCAFrame:
                 return owner["batch"]
         return None
 
-    def _moments(self, x: Tensor, graph: Tensor | None, moves: bool) -> tuple[Tensor, Tensor]:
+    def _valid(self, inputs: tuple[Any, ...], x: Tensor) -> Tensor | None:
+        if self.mask is None:
+            return None
+        mask = pick(inputs, self.mask, "PCAFrame(mask)")
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != x.shape[:-1]:
+            got = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+            raise ValueError(f"PCAFrame(mask): torch.bool {tuple(x.shape[:-1])}, got {got}")
+        empty = ~mask.flatten(1).any(1)
+        if bool(empty.any()):
+            raise ValueError(f"PCAFrame(mask): sample {int(empty.nonzero()[0])} has no valid point")
+        return mask
+
+    def _moments(self, x: Tensor, graph: Tensor | None, moves: bool, valid: Tensor | None) -> tuple[Tensor, Tensor]:
         """Centroid (B, d) and second moments (B, d, d) of every sample."""
         d = x.shape[-1]
         if graph is None:
             cloud = x.reshape(x.shape[0], x.shape[1:-1].numel(), d)
             if cloud.shape[1] == 0 and cloud.shape[0]:
                 raise ValueError("PCAFrame(points): a cloud has no points")
-            centre = cloud.mean(1) if moves else cloud.new_zeros(cloud.shape[0], d)
-            offset = cloud - centre[:, None]
+            if valid is None:
+                centre = cloud.mean(1) if moves else cloud.new_zeros(cloud.shape[0], d)
+                offset = cloud - centre[:, None]
+                return centre, offset.mT @ offset
+            weight = valid.flatten(1)[..., None].to(cloud.dtype)
+            centre = (weight * cloud).sum(1) / weight.sum(1) if moves else cloud.new_zeros(cloud.shape[0], d)
+            offset = weight * (cloud - centre[:, None])
             return centre, offset.mT @ offset
         count = int(graph.max()) + 1 if graph.numel() else 0
         sizes = torch.bincount(graph, minlength=count)

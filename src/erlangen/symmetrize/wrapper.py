@@ -195,6 +195,6 @@ def symmetrize(
         index = _factor(group, framed)
         rest = "*".join(repr(f) for i, f in enumerate(group.factors) if i != index)
         where.append(f"the backbone keeps {rest}")
-    kind = "in_expectation" if average == "sample" else "exact"
+    kind = "in_expectation" if average == "sample" else getattr(frame, "kind", "exact")
     promise = symmetry.replace(kind=kind, bound=None, holds_where=", ".join(where))
     return Symmetrized(backbone, promise, frame, average, generator)
