@@ -151,7 +151,7 @@ def _measured(trial: Trial, named: list[tuple[str, Element]], start: float) -> R
 
     verdict, tolerance, note = judge(trial.symmetry, trial.precise, worst64, worst32, floors, trial.coarse())
     trial.notes.extend([note] if note else [])
-    if verdict == "breaks" and trial.samples.count not in (None, 1) and _holds_shared(trial, scale):
+    if verdict == "breaks" and trial.samples.count not in (None, 1) and _holds_shared(trial, scale, named):
         trial.notes.append(
             "it holds when all samples are moved by the same element: samples leak into each other, or the first axis "
             "is no batch axis (then pass shared=True)"
@@ -207,15 +207,17 @@ def _worst(named: list[tuple[str, Element]], errors: list[dict[str, measure.Erro
     return max(every, key=lambda item: item[0])[1]
 
 
-def _holds_shared(trial: Trial, scale: dict[str, float]) -> bool:
+def _holds_shared(trial: Trial, scale: dict[str, float], named: list[tuple[str, Element]]) -> bool:
     """Whether a broken promise holds once all samples share an element: a leak, or no batch at all."""
     if trial.samples.graph is not None:
         return False
     group, samples = trial.symmetry.group, trial.samples
-    g = Samples.one("").draw(group, torch.Generator().manual_seed(trial.seed), trial.device)
+    generator, whole = torch.Generator().manual_seed(trial.seed), Samples.one("")
+    shared = [g for _, g in named if not group.batch_shape(g)]
+    shared += [whole.draw(group, generator, trial.device) for _ in range(4)]
     try:
-        trial.samples = Samples.one("shared")
-        found = measure.errors(trial, scale, g, trial.y, trial.second(trial.move(g)))
+        trial.samples = whole
+        found = [measure.errors(trial, scale, g, trial.y, trial.second(trial.move(g))) for g in shared]
     finally:
         trial.samples = samples
-    return max(e.value for e in found.values()) < 1e-5
+    return max(e.value for errors in found for e in errors.values()) < 1e-5

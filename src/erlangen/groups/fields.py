@@ -26,8 +26,10 @@ def field_names(x: Any) -> list[Any]:
     Raises:
         TypeError: when it is none of these.
     """
-    if is_graph_data(x) or isinstance(x, Mapping):
-        return [key for key in x.keys() if x[key] is not None]
+    if is_graph_data(x):
+        return sorted(key for key in x.keys() if x[key] is not None)  # PyG lists them in any order
+    if isinstance(x, Mapping):
+        return [key for key in x if x[key] is not None]
     if isinstance(x, tuple | list):
         return list(range(len(x)))
     raise TypeError(f"Fields moves a dict, a tuple or a graph data object, got {type(x).__name__}")

@@ -135,13 +135,18 @@ class _Proposal:
         for source, (shape, action) in self.moved.items():
             if isinstance(action, QuarterTurns | Pixels) and y.ndim == 4 and y.shape[-2:] == shape[-2:]:
                 return self.say(name, action, f"images of the size of {source}")
-            if dim is not None and tuple(y.shape) == shape and shape[-1] == dim:
-                if key in _POSITIONS and "Points" in repr(action):
-                    return self.say(name, action, f"named {key!r}, shape of {source}")
-                vector: Action = Vector(self.space)  # type: ignore[arg-type]
-                if not isinstance(self.nodes_group, Trivial) and "Nodes" in repr(action):
-                    vector = Nodes(self.nodes_group) & vector
-                return self.say(name, vector, f"shape of {source}: vectors that turn but do not move")
+        turned = [(s, a) for s, (_, a) in self.moved.items() if "Points" in repr(a) or "Vector" in repr(a)]
+        alike = [(s, a) for s, a in turned if self.moved[s][0] == tuple(y.shape) and y.shape[-1] == dim]
+        points = next(((s, a) for s, a in alike if "Points" in repr(a)), None)
+        if key in _POSITIONS and points is not None:
+            return self.say(name, points[1], f"named {key!r}, shape of {points[0]}")
+        if alike:
+            source, action = alike[0]
+            vector: Action = Vector(self.space)  # type: ignore[arg-type]
+            if not isinstance(self.nodes_group, Trivial) and "Nodes" in repr(action):
+                vector = Nodes(self.nodes_group) & vector
+            return self.say(name, vector, f"shape of {source}: vectors that turn but do not move")
+        for source, (shape, action) in self.moved.items():
             per_node = "Nodes" in repr(action) and y.ndim >= len(shape) and y.shape[: len(shape) - 1] == shape[:-1]
             if per_node and len(shape) > 1:
                 return self.say(name, Nodes(self.nodes_group), f"one row per row of {source}")
