@@ -17,6 +17,7 @@ from erlangen.groups import (
     Hom,
     Irreps,
     LinearPart,
+    Lorentz,
     O,
     PseudoScalar,
     Regular,
@@ -36,6 +37,7 @@ GROUPS = [
     GLPlus(1), GLPlus(2), GL(1), GL(2), GL(3), SL(1), SL(2), SL(3), Affine(1), Affine(2), Affine(2, SL(2)),
     Affine(3, SO(3)), Translation(1), Translation(3), Scaling(), Trivial(), Cyclic(1), Cyclic(4), Cyclic(5),
     Symmetric(1), Symmetric(2), Symmetric(3), Symmetric(5), SignedPermutation(1), SignedPermutation(3),
+    Lorentz(2), Lorentz(4),
     Symmetric(4) * E(3), O(3) * O(3), Cyclic(4) * SO(2) * Scaling(), Symmetric(3) * SignedPermutation(2) * O(1),
 ]  # fmt: skip
 
@@ -73,6 +75,7 @@ REPRESENTATIONS = [
     Vector(GL(3)).dual.along(Embed(Scaling(), GL(3), axes=(0, 2))), Vector(O(2)).along(Embed(O(2), O(2), axes=(1, 0))),
     (Vector(E(3)) + Scalar(E(3))).along(Factor(S4_E3, 1)), _V.along(Hom.canonical(S4_E3, O(3))) ** 2,
     _V.along(Factor(O(3) * O(3), 0)) * _V.along(Factor(O(3) * O(3), 1)),
+    Vector(Lorentz(4)), Vector(Lorentz(3)) * Vector(Lorentz(3)).dual,
     Irreps("2x0e+1x1o"), Irreps("0o+1e+3e+4o"), Irreps("0e+1o+2e", SO(3)), Irreps("1o+2e+1e", E(3)),
     Irreps("3o+2o", SE(3)), Irreps("2e") * Irreps("1o+1e"), Irreps("2e+1o").along(Embed(O(2), O(3), axes=(0, 1))),
     Irreps("2o", E(3)).along(Factor(S4_E3, 1)),

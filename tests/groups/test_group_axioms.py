@@ -17,6 +17,7 @@ from erlangen.groups import (
     Cyclic,
     E,
     GLPlus,
+    Lorentz,
     O,
     Product,
     Scaling,
@@ -102,7 +103,7 @@ def dimension(group) -> int:
         return sum(map(dimension, group.factors))
     n = getattr(group, "n", 0)
     match group:
-        case SO() | O():
+        case SO() | O() | Lorentz():
             return n * (n - 1) // 2
         case SE() | E():
             return n * (n + 1) // 2
@@ -131,7 +132,8 @@ def component(group, g) -> tuple:
         return tuple(component(f, part) for f, part in zip(group.factors, g, strict=True))
     if group.order is not None:
         return (int(group.index(g)),)
-    return (int(torch.linalg.det(group.matrix(g)).sign()),)
+    future = g[0, 0].sign() if isinstance(group, Lorentz) else 1
+    return (int(torch.linalg.det(group.matrix(g)).sign()), int(future))
 
 
 @every_group

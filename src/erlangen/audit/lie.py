@@ -13,7 +13,7 @@ from torch import Tensor
 from erlangen.audit import measure
 from erlangen.audit.equivariance import Promise, promises
 from erlangen.audit.report import STILL
-from erlangen.audit.runner import untouched_randomness
+from erlangen.audit.runner import double, untouched_randomness
 from erlangen.audit.trial import Trial
 from erlangen.groups import Element, Symmetry
 from erlangen.groups.element import map_element
@@ -157,7 +157,7 @@ def _by_jvp(trial: Trial, A: Element, step: float, scale: dict[str, float]) -> f
     def pulled_back(t: Tensor) -> dict[str, Tensor]:
         g = trial.symmetry.group.exp(map_element(lambda a: t * a, A))
         y = trial.expected(trial.symmetry.group.inverse(g), trial.differentiable(trial.move(g)))
-        return {name: value.double() for name, _, value in trial.leaves(y)}
+        return {name: double(value) for name, _, value in trial.leaves(y)}
 
     zero, one = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
     velocity = torch.func.jvp(pulled_back, (zero,), (one,))[1]

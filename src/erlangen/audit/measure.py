@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from erlangen.audit.runner import map_tensors
+from erlangen.audit.runner import double, map_tensors
 from erlangen.audit.trial import REFUSALS, Trial
 from erlangen.groups import Action, Element, Pixels
 from erlangen.groups.samples import base_actions, leaves
@@ -32,7 +32,7 @@ def control(trial: Trial) -> float:
     largest = 0.0
     for (name, _, a), (_, _, b) in zip(trial.leaves(trial.y), trial.leaves(again), strict=True):
         if a.numel():
-            a, gap = a.double(), _largest(_distance(trial, name, a, b), 1.0).value
+            a, gap = double(a), _largest(_distance(trial, name, a, b), 1.0).value
             size = a.abs().max().item()
             scale = max((a - a.mean()).abs().max().item(), 1e-9 * size) or 1.0
             largest = max(largest, gap / scale if gap > rounding * size else 0.0)
@@ -58,11 +58,11 @@ def _deviations(trial: Trial, runs: list[Any]) -> dict[str, tuple[float, float]]
     by_run = [trial.leaves(y) for y in runs]
     out = {}
     for i, (name, action, first) in enumerate(by_run[0]):
-        same = [run[i][2].double() for run in by_run if run[i][2].shape == first.shape]
+        same = [double(run[i][2]) for run in by_run if run[i][2].shape == first.shape]
         stack = torch.stack([y for y in same if bool(y.isfinite().all())] or [torch.zeros_like(same[0])])
         per_row = trial.samples.count is not None and first.ndim > 0 and trial.samples.has_rows(name, action, first)
         centre = stack.mean((0, 1) if per_row else 0, keepdim=True)
-        spread = (stack - centre).square().mean().sqrt().item() if stack.numel() else 0.0
+        spread = (stack - centre).abs().square().mean().sqrt().item() if stack.numel() else 0.0
         out[name] = spread, stack.abs().max().item() if stack.numel() else 0.0
     return out
 
@@ -151,7 +151,7 @@ def _distance(trial: Trial, name: str, want: Tensor, got: Tensor) -> Tensor:
     """Entry by entry, or what the promise compares by when outputs live in a quotient."""
     if want.shape != got.shape:
         raise ValueError(f"{name}: shape {tuple(got.shape)} for moved inputs, {tuple(want.shape)} for the others")
-    want, got = want.double(), got.double()
+    want, got = double(want), double(got)
     return (got - want).abs() if trial.symmetry.compare is None else trial.symmetry.compare(got, want)
 
 
@@ -181,8 +181,8 @@ def moved(trial: Trial, gx: tuple[Any, ...]) -> float:
     before, after = leaves(trial.symmetry.inputs, trial.inputs), leaves(trial.symmetry.inputs, gx)
     for (_, _, a), (_, _, b) in zip(before, after, strict=True):
         if isinstance(a, Tensor) and a.numel():
-            scale = (a.double().std().item() if a.numel() > 1 else 0.0) or a.double().abs().max().item() or 1.0
-            largest = max(largest, (a.double() - b.double()).abs().max().item() / scale)
+            scale = (double(a).std().item() if a.numel() > 1 else 0.0) or double(a).abs().max().item() or 1.0
+            largest = max(largest, (double(a) - double(b)).abs().max().item() / scale)
     return largest
 
 

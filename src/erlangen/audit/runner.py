@@ -39,6 +39,11 @@ def _cast(t: Tensor, dtype: torch.dtype) -> Tensor:
     return t.to(dtype) if t.is_floating_point() else t
 
 
+def double(t: Tensor) -> Tensor:
+    """Any tensor of numbers in double precision, complex ones as complex."""
+    return t.to(torch.complex128 if t.is_complex() else torch.float64)
+
+
 def cast_module(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A module's parameters and buffers to a dtype; unlike ``module.to(dtype)`` it leaves complex ones complex."""
     return module._apply(lambda t: _cast(t, dtype))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from erlangen.audit.runner import Runner, to_dtype
+from erlangen.audit.runner import Runner, double, to_dtype
 from erlangen.groups import Action, Element, Fixed, Symmetry
 from erlangen.groups.action import require_finite
 from erlangen.groups.element import map_element
@@ -182,7 +182,9 @@ class Trial:
     def coarse(self) -> set[str]:
         """The output leaves that hold float32 numbers even when the module runs in float64, or does not do that."""
         found = self.leaves(self.y)
-        return {n for n, _, y in found if not self.precise or torch.equal(y.double(), y.float().double())}
+        return {
+            n for n, _, y in found if not self.precise or torch.equal(double(y), double(to_dtype(y, torch.float32)))
+        }
 
     def move(self, g: Element) -> tuple[Any, ...]:
         """The inputs, moved."""
