@@ -4,8 +4,36 @@ import torch
 from tests.promises.registry import promise
 from torch import nn
 
-from erlangen.groups import SE, SO, E, Nodes, O, Points, Scalar, SignedPermutation, Symmetric, Symmetry, Vector
-from erlangen.symmetrize import PCAFrame, SortFrame, symmetrize, symmetrize_images, symmetrize_points
+from erlangen.groups import (
+    SE,
+    SO,
+    Affine,
+    E,
+    EquivariantLinear,
+    Fixed,
+    Nodes,
+    O,
+    Points,
+    Scalar,
+    SignedPermutation,
+    Symmetric,
+    Symmetry,
+    Vector,
+)
+from erlangen.symmetrize import (
+    DirectionFrame,
+    FixedSigns,
+    LocalFrames,
+    MinimalFrame,
+    PCAFrame,
+    SortFrame,
+    SpectralFrame,
+    WeightedFrame,
+    ZeroPadding,
+    symmetrize,
+    symmetrize_images,
+    symmetrize_points,
+)
 
 S = Symmetric("n")
 
@@ -71,3 +99,77 @@ def sets_of_points(generator):
     both = Nodes(S) & Points(E(3))
     net = symmetrize(_mlp(3, 16, 3), Symmetry(G, (both,), Nodes(S) & Vector(E(3))), PCAFrame(E(3)))
     return net, (torch.randn(4, 6, 3, generator=generator),)
+
+
+@promise
+def linear_between_representations(generator):
+    V = Vector(O(3))
+    layer = EquivariantLinear(4 * Scalar(O(3)) + 3 * V + V * V, 2 * Scalar(O(3)) + 2 * V + V * V, generator=generator)
+    return layer, (torch.randn(6, 22, generator=generator),)
+
+
+@promise
+def linear_on_a_set(generator):
+    R = Vector(Symmetric(5))
+    return EquivariantLinear(R * R, 2 * R, generator=generator), (torch.randn(6, 25, generator=generator),)
+
+
+@promise
+def local_patches(generator):
+    net = LocalFrames(_flat(5, 3), SE(3), k=5)
+    return net, (torch.randn(3, 8, 3, generator=generator),)
+
+
+@promise
+def labelled_points(generator):
+    G = Affine(3)
+    net = symmetrize(_flat(6, 4), Symmetry(G, (Points(G),), Scalar(G)), MinimalFrame(G))
+    return net, (torch.randn(5, 6, 3, generator=generator),)
+
+
+@promise
+def weighted_axes(generator):
+    G = SE(3)
+    net = symmetrize(_mlp(3, 16, 3), Symmetry(G, (Points(G),), Vector(G)), WeightedFrame(G))
+    return net, (torch.randn(5, 4, 3, generator=generator),)
+
+
+@promise
+def axes_picked_by_their_sums(generator):
+    G = O(3)
+    net = symmetrize(_flat(5, 4), Symmetry(G, (Points(G),), Scalar(G)), FixedSigns(PCAFrame(G)))
+    return net, (torch.randn(5, 5, 3, generator=generator),)
+
+
+@promise
+def sets_seen_from_all_sides(generator):
+    net = symmetrize(
+        nn.Sequential(nn.Flatten(), _mlp(8, 16, 3)), Symmetry(S, (Nodes(S),), Scalar(S)), DirectionFrame(S)
+    )
+    return net, (torch.randn(5, 4, 2, generator=generator),)
+
+
+@promise
+def graphs_sorted_by_their_spectrum(generator):
+    pairs = Nodes(S, order=2, features=0)
+    net = symmetrize(nn.Sequential(nn.Flatten(), _mlp(25, 16, 3)), Symmetry(S, (pairs,), Scalar(S)), SpectralFrame(S))
+    weights = torch.rand(4, 5, 5, generator=generator)
+    return net, (weights + weights.mT,)
+
+
+@promise
+def padded_clouds(generator):
+    G = E(3)
+
+    class Backbone(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = _flat(6, 4)
+
+        def forward(self, x, mask):
+            return self.net(x)
+
+    promised = Symmetry(G, (Points(G), Fixed()), Scalar(G))
+    mask = torch.arange(6) < torch.tensor([[4], [6], [5]])
+    net = symmetrize(ZeroPadding(Backbone()), promised, PCAFrame(G, mask=1))
+    return net, (torch.randn(3, 6, 3, generator=generator) * mask[..., None], mask)

@@ -1,11 +1,14 @@
 """Every promise of the package is kept, in float32 and in float64, and none is forgotten."""
 
+import inspect
+
 import pytest
 import torch
 from tests.promises import cases
 from tests.promises.registry import PROMISES, build, classes_with_promises, promise, promises
 from torch import nn
 
+from erlangen import symmetrize
 from erlangen.audit import audit
 from erlangen.audit.runner import to_dtype
 from erlangen.groups import Symmetry
@@ -28,6 +31,14 @@ def test_kept(name, dtype):
 def test_no_promise_is_missing_from_the_register():
     covered = {type(layer) for name in PROMISES for layer in build(name)[0].modules()}
     missing = sorted(f"{kind.__module__}.{kind.__name__}" for kind in set(classes_with_promises()) - covered)
+    assert not missing, f"no case in tests/promises/cases.py for {', '.join(missing)}"
+
+
+def test_every_frame_is_in_the_register():
+    frames = {kind for kind in vars(symmetrize).values() if inspect.isclass(kind) and hasattr(kind, "holds_where")}
+    frames |= {kind for kind in vars(symmetrize).values() if inspect.isclass(kind) and kind.__name__.endswith("Frame")}
+    used = {type(build(name)[0].frame) for name in PROMISES if hasattr(build(name)[0], "frame")}
+    missing = sorted(kind.__name__ for kind in frames - used - {symmetrize.Frame})
     assert not missing, f"no case in tests/promises/cases.py for {', '.join(missing)}"
 
 
