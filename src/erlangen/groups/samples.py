@@ -181,18 +181,18 @@ class Samples:
         if self.count is None:
             raise ValueError(f"the inputs have no batch axis to repeat: {self.reason}")
         nodes = 0 if self.graph is None else self.graph.shape[0]
-
-        def copy_leaf(name: str, action: Action, x: Any) -> Any:
-            if _is(action, BatchVector):
-                return action.repeat(x, copies, self.count)
-            if _is(action, EdgeIndex) and self.graph is not None:
-                return action.repeat(x, copies, nodes)
-            if isinstance(action, Fixed) and not (isinstance(x, Tensor) and self.has_rows(name, action, x)):
-                return x
-            return action.repeat(x, copies)
-
-        out = [map_leaves(copy_leaf, a, x, f"input {i}") for i, (a, x) in enumerate(zip(actions, inputs, strict=True))]
+        copy_leaf, pairs = partial(self._repeat_leaf, copies), enumerate(zip(actions, inputs, strict=True))
+        out = [map_leaves(copy_leaf, a, x, f"input {i}") for i, (a, x) in pairs]
         return tuple(self._recount(x, nodes * copies, self.count * copies) for x in out)
+
+    def _repeat_leaf(self, copies: int, name: str, action: Action, x: Any) -> Any:
+        if _is(action, BatchVector):
+            return action.repeat(x, copies, self.count)
+        if _is(action, EdgeIndex) and self.graph is not None:
+            return action.repeat(x, copies, self.graph.shape[0])
+        if isinstance(action, Fixed) and not (isinstance(x, Tensor) and self.has_rows(name, action, x)):
+            return x
+        return action.repeat(x, copies)
 
     def has_rows(self, name: str, action: Action, x: Tensor) -> bool:
         """Whether the first axis of a tensor runs over samples, or over parts that belong to samples."""
@@ -215,23 +215,23 @@ class Samples:
 
     def alone(self, actions: Sequence[Action], inputs: Sequence[Any], sample: int) -> tuple[Any, ...]:
         """The inputs of one sample, as a batch of one."""
-
-        def keep(name: str, action: Action, x: Any) -> Any:
-            if not isinstance(x, Tensor):
-                return x
-            if _is(action, EdgeIndex) and self.graph is not None and self.edge_graph is not None:
-                number = (self.graph == sample).long().cumsum(0) - 1
-                return number[x[:, self.edge_graph == sample]]
-            place = self.place(name, action, x)
-            if place is not None:
-                rows = x[place == sample]
-                return torch.zeros_like(rows) if _is(action, BatchVector) else rows
-            return x[sample : sample + 1] if x.ndim > 0 and x.shape[0] == self.count else x
-
-        out = [map_leaves(keep, a, x, f"input {i}") for i, (a, x) in enumerate(zip(actions, inputs, strict=True))]
+        keep, pairs = partial(self._leaf_alone, sample), enumerate(zip(actions, inputs, strict=True))
+        out = [map_leaves(keep, a, x, f"input {i}") for i, (a, x) in pairs]
         if self.graph is None:
             return tuple(out)
         return tuple(self._recount(x, int((self.graph == sample).sum()), 1) for x in out)
+
+    def _leaf_alone(self, sample: int, name: str, action: Action, x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        if _is(action, EdgeIndex) and self.graph is not None and self.edge_graph is not None:
+            number = (self.graph == sample).long().cumsum(0) - 1
+            return number[x[:, self.edge_graph == sample]]
+        place = self.place(name, action, x)
+        if place is not None:
+            rows = x[place == sample]
+            return torch.zeros_like(rows) if _is(action, BatchVector) else rows
+        return x[sample : sample + 1] if x.ndim > 0 and x.shape[0] == self.count else x
 
     def rows(self, name: str, action: Action, y: Tensor, sample: int) -> Tensor:
         """The rows of an output that belong to one sample."""

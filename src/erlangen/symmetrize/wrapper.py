@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -56,19 +57,7 @@ class Symmetrized(nn.Module):
         g = self._whole(promise.group, flat)
         y = self.backbone(*lots.act_all(promise.inputs, promise.group.inverse(g), large))
         y = lots.act(promise.output, g, y, "output")
-
-        def mean(name: str, action: Action, value: Any) -> Any:
-            if not isinstance(value, Tensor) or not lots.has_rows(name, action, value):
-                got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-                raise ValueError(f"{name}: the backbone must return a row per sample, {count * copies} here, got {got}")
-            place = lots.place(name, action, value)
-            rows = value.unflatten(0, (copies, value.shape[0] // copies))
-            if weight is None:
-                return rows.mean(0)
-            w = weight.T if place is None else weight.T[:, place[: rows.shape[1]]]
-            return (rows * w.reshape(*w.shape, *(1,) * (rows.ndim - 2)).to(rows.dtype)).sum(0)
-
-        return map_leaves(mean, promise.output, y, "output")
+        return map_leaves(partial(_mean, lots, copies, weight), promise.output, y, "output")
 
     def _one_by_one(
         self, promise: Symmetry, inputs: tuple[Any, ...], elements: Element, weight: Tensor | None, copies: int
@@ -115,6 +104,19 @@ class Symmetrized(nn.Module):
     def extra_repr(self) -> str:
         """Shown by ``print(module)``."""
         return f"{self.symmetry!r}, frame={self.frame!r}, average={self.average!r}"
+
+
+def _mean(lots: Samples, copies: int, weight: Tensor | None, name: str, action: Action, y: Any) -> Any:
+    """The mean over the copies of one output."""
+    if not isinstance(y, Tensor) or not lots.has_rows(name, action, y):
+        got = f"shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
+        raise ValueError(f"{name}: the backbone must return a row per sample, {lots.count} here, got {got}")
+    place = lots.place(name, action, y)
+    rows = y.unflatten(0, (copies, y.shape[0] // copies))
+    if weight is None:
+        return rows.mean(0)
+    w = weight.T if place is None else weight.T[:, place[: rows.shape[1]]]
+    return (rows * w.reshape(*w.shape, *(1,) * (rows.ndim - 2)).to(rows.dtype)).sum(0)
 
 
 def _leading(elements: Element) -> tuple[int, int]:
