@@ -89,9 +89,11 @@ def test_padding_counts_for_nothing():
         assert gaps.amin(1).max() < 1e-9
 
 
-def test_without_the_mask_the_padding_is_felt():
+def test_without_the_wrapper_what_stands_in_the_padding_is_felt():
     x, mask = padded()
-    assert audit(symmetrize(Summing(), PROMISE, PCAFrame(E(3), mask=1)), x, mask).verdict == "breaks"
+    other = torch.where(mask[..., None], x, torch.randn_like(x))
+    model = symmetrize(Summing(), PROMISE, PCAFrame(E(3), mask=1))
+    assert not torch.allclose(model(other, mask), model(x, mask))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_without_the_mask_the_padding_is_felt():
     [
         (
             lambda: PCAFrame(E(3), mask=1)(torch.randn(2, 4, 3), torch.ones(2, 4)),
-            "torch.bool .2, 4., got torch.float32",
+            "torch.bool .2, 4., got",
         ),
         (lambda: PCAFrame(E(3), mask=1)(torch.randn(2, 4, 3), torch.zeros(2, 4).bool()), "sample 0 has no valid point"),
         (lambda: LocalFrames(nn.Identity(), SO(3), k=9)(torch.randn(1, 4, 3)), "between 1 and the 4 points"),

@@ -40,7 +40,7 @@ def mlp(n, d, out=None, seed=0):
 
 
 @pytest.mark.parametrize("group", [*REAL, U(1), U(3), SU(2), SU(3)], ids=str)
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(extra=st.integers(0, 3), seed=st.integers(0, 1000))
 def test_one_element_that_moves_with_the_points(group, extra, seed):
     rng = torch.Generator().manual_seed(seed)

@@ -11,7 +11,7 @@ from torch import nn
 
 from erlangen.audit import audit
 from erlangen.groups import SE, SO, E, Nodes, O, Points, Scalar, Symmetric, Symmetry, Vector
-from erlangen.symmetrize import DirectionFrame, PCAFrame, WeightedFrame, symmetrize
+from erlangen.symmetrize import DirectionFrame, PCAFrame, SortFrame, WeightedFrame, symmetrize
 
 GROUPS = [SO(2), O(2), SE(2), E(2), SO(3), O(3), SE(3), E(3), SO(4)]
 
@@ -31,7 +31,7 @@ def weighted_sets_agree(a, wa, b, wb, tol):
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=str)
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(n=st.integers(4, 6), seed=st.integers(0, 1000))
 def test_they_move_with_the_cloud(group, n, seed):
     rng = torch.Generator().manual_seed(seed)
@@ -95,7 +95,7 @@ def test_principal_axes_jump_where_weights_do_not(seed):
             self.register_buffer("w", w)
 
         def forward(self, x):
-            return torch.tanh(x.flatten(1) @ self.w).sum(1)
+            return torch.tanh(x.flatten(1) @ self.w + 0.5).sum(1)
 
     promise = Symmetry(SO(2), Points(SO(2)), Scalar(SO(2)))
     sides = path(401)[[199, 201]]  # just before and after the crossing
@@ -165,8 +165,6 @@ def test_directions_do_not_jump_where_sorting_does():
     S = Symmetric("n")
     t = torch.linspace(-0.1, 0.1, 201, dtype=torch.float64)
     x = torch.stack([torch.stack([t, 0 * t + 1], -1), torch.stack([-t, 0 * t], -1)], 1)  # the first column crosses
-    from erlangen.symmetrize import SortFrame
-
     promise = Symmetry(S, Nodes(S), Scalar(S))
     jump = symmetrize(mlp(2, 2, 1), promise, SortFrame(S))(x).diff(dim=0).abs().max()
     calm = symmetrize(mlp(2, 2, 1), promise, DirectionFrame(S))(x).diff(dim=0).abs().max()
