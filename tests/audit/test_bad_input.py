@@ -81,6 +81,12 @@ def test_outputs_of_another_structure():
         audit(lambda x: {"force": x}, x, symmetry=named)
 
 
+def test_what_is_fixed_must_be_finite_too():
+    with pytest.raises(ValueError, match=r"output\[1\]: holds NaN"):
+        fixed = Symmetry(G, (Vector(G),), (Scalar(G), Fixed()))
+        audit(lambda x: (x.norm(dim=-1), x.norm(dim=-1) * float("nan")), torch.randn(5, 3), symmetry=fixed)
+
+
 def test_outputs_that_change_their_shape():
     x = torch.randn(5, 3)
     first = x.clone()

@@ -148,6 +148,6 @@ def test_outputs():
 def test_a_broken_module_is_not_told_that_its_samples_leak():
     torch.manual_seed(0)
     plain, x = models.Plain(), torch.randn(4, 1, 8, 8)
-    for seed in range(8):
-        report = audit(plain, x, symmetry="C(4)", seed=seed, num_elements=3)
+    for seed in range(24):  # among few half turns often all do nothing, the generator never
+        report = audit(plain, x, symmetry="C(2)", seed=seed, num_elements=3)
         assert report.verdict == "breaks" and not any("leak" in note for note in report.notes)

@@ -119,12 +119,16 @@ def test_random_states_stay():
     assert random.getstate() == before
 
 
-def test_no_seed_is_left_for_an_accelerator_that_is_not_in_use():
+def test_no_seed_is_left_for_an_accelerator_that_is_not_in_use(monkeypatch):
     if torch.cuda.is_initialized():
         pytest.skip("the accelerator is in use")
-    waiting = len(torch.cuda._queued_calls)
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
     audit(lambda x: x.norm(dim=-1).mean(-1), torch.randn(4, 5, 3), symmetry=PROMISE)
-    assert len(torch.cuda._queued_calls) == waiting
+    assert seeds == []
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+    assert seeds == [0]  # what torch does by itself
 
 
 def test_inputs_stay_even_when_the_module_writes_on_them():

@@ -8,7 +8,7 @@ from tests.audit import models
 from torch import Tensor, nn
 
 from erlangen.audit import audit
-from erlangen.groups import SO, Affine, Cyclic, E, Fixed, Nodes, O, Points, Scalar, Symmetric, Symmetry, Vector
+from erlangen.groups import SO, Affine, Cyclic, E, Fixed, Nodes, O, Points, Scalar, Symmetric, Symmetry, U, Vector
 from erlangen.testing import assert_equivariant
 
 ROTATIONS = Symmetry(SO(3), (Vector(SO(3)),), Scalar(SO(3)))
@@ -202,6 +202,14 @@ def test_complex_weights_stay_complex():
     assert audit(net, x, symmetry=promise).verdict == "breaks"
 
 
+def test_one_complex_sample_is_not_vacuous():
+    G = U(2)
+    promise = Symmetry(G, (Vector(G),), Scalar(G))
+    z = torch.randn(2, dtype=torch.cfloat)
+    assert audit(lambda z: z.abs().square().sum(-1), z, symmetry=promise).verdict == "exact"
+    assert audit(lambda z: z.square().sum(-1).abs(), z, symmetry=promise).verdict == "breaks"
+
+
 # ---------------------------------------------------------------- nothing to say
 
 
@@ -309,9 +317,16 @@ def test_in_expectation():
     biased = audit(Augmented(biased=True), x, symmetry=promise)
     assert biased.verdict == "breaks" and biased.num_bad > 0
     assert audit(Augmented(biased=True), x, symmetry=promise.replace(bound=5.0)).verdict == "in_expectation"
+    # Beside what is random there may be what is not, and large.
+    one = lambda x: (x / x.norm(dim=-1, keepdim=True)).norm(dim=-1)
+    half = lambda x: torch.stack([x.norm(dim=-1) + 0.1 * torch.randn(len(x)), 1e6 * one(x) + x.norm(dim=-1)], -1)
+    assert audit(half, x, symmetry=promise).verdict == "in_expectation"
+    assert audit(lambda x: half(x) + 1e-4 * x[:, :1], x, symmetry=promise).verdict == "breaks"
     # What is not random is held to more than its mean.
     assert audit(models.mlp(2, 8, 2), x, symmetry=promise).verdict == "breaks"
     assert audit(length, x, symmetry=promise).verdict == "exact"
+    unmoved = promise.replace(inputs=(Fixed(G),))
+    assert audit(Augmented(biased=True), x, symmetry=unmoved).verdict == "vacuous"
     # Where the mean is not a number, nothing is kept.
     seen = x.clone()
     lost = lambda y: (y.norm(dim=-1) + 0.1 * torch.randn(len(y))) / (1.0 if torch.allclose(y.float(), seen) else 0.0)
@@ -357,7 +372,7 @@ def test_a_module_with_several_promises_is_as_good_as_its_worst():
     good = audit(module, torch.randn(6, 2))
     assert good.holds() and len(good.others) == 1
     assert {good.symmetry.group, good.others[0].symmetry.group} == {SO(2), Cyclic(4)}
-    module.symmetry = (*module.symmetry, Symmetry(SO(2), (Vector(SO(2)),), Vector(SO(2)).parts[0][1].__class__(SO(2))))
+    module.symmetry = (Symmetry(SO(2), (Vector(SO(2)),), Vector(SO(2))), *module.symmetry)
     module.forward = lambda x: x
     bad = audit(module, torch.randn(6, 2))
     assert bad.verdict == "breaks" and not bad.holds()

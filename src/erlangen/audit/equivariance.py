@@ -138,16 +138,18 @@ def _measured(trial: Trial, named: list[tuple[str, Element]], start: float) -> R
     if trial.symmetry.kind == "in_expectation" and control > 0:
         return audit_in_expectation(trial, named, start)
 
-    moved = [trial.move(g) for _, g in named]
-    precise = [trial.second(gx) for gx in moved]
-    single = [trial.second_in_float32(gx) for gx in moved]
+    precise, single, moved_in = [], [], 0.0
+    for _, g in named:  # outputs are kept, moved inputs are not: they may be large
+        gx = trial.move(g)
+        precise.append(trial.second(gx))
+        single.append(trial.second_in_float32(gx))
+        moved_in = max(moved_in, measure.moved(trial, gx))
     scale, varies = measure.spreads(trial, [trial.y, *precise])
     floors = measure.floors(trial, scale, precise, single)
     errors64 = [measure.errors(trial, scale, g, trial.y, y) for (_, g), y in zip(named, precise, strict=True)]
     errors32 = [measure.errors(trial, scale, g, trial.y32, y) for (_, g), y in zip(named, single, strict=True)]
     worst64, worst32 = _worst_per_leaf(errors64, floors), _worst_per_leaf(errors32, floors)
     changes = [measure.differences(trial, scale, trial.y, y) for y in precise]
-    moved_in = max(measure.moved(trial, gx) for gx in moved)
 
     verdict, tolerance, note = judge(trial.symmetry, trial.precise, worst64, worst32, floors, trial.coarse())
     trial.notes.extend([note] if note else [])

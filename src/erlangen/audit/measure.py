@@ -71,10 +71,10 @@ def _jittered(trial: Trial) -> list[Any]:
     generator = torch.Generator().manual_seed(trial.seed)
 
     def jitter(x: Tensor) -> Tensor:
-        if not x.is_floating_point() or x.numel() == 0:
+        if not (x.is_floating_point() or x.is_complex()) or x.numel() == 0:
             return x
         size = x.std() if x.numel() > 1 and x.std() > 0 else x.abs().max().clamp_min(1e-3)
-        return x + 0.3 * size * torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
+        return x + 0.3 * size * torch.randn(x.shape, generator=generator, dtype=double(x).dtype).to(x)
 
     outputs = []
     for _ in range(JITTERS):
@@ -114,7 +114,7 @@ def _rounded(trial: Trial, scale: dict[str, float]) -> dict[str, float]:
     generator, eps = torch.Generator().manual_seed(trial.seed), torch.finfo(torch.float32).eps
 
     def change(x: Tensor) -> Tensor:
-        if not x.is_floating_point():
+        if not (x.is_floating_point() or x.is_complex()):
             return x
         return x * (1 + eps * (2 * torch.rand(x.shape, generator=generator, dtype=torch.float64).to(x) - 1))
 

@@ -115,8 +115,7 @@ class Trial:
                     f"{self.symmetry.output!r}; describe a tuple or dict with one action per entry"
                 )
             action.check(y, name)
-            if y.is_floating_point():
-                require_finite(y, name)
+            require_finite(y, name)
 
     @staticmethod
     def example(module: Callable[..., Any], inputs: Sequence[Any]) -> Any:
