@@ -124,9 +124,8 @@ def _is_columns(data: Any) -> bool:
 
 def _count(data: Any, name: str) -> int:
     takes = "it takes a tensor, a tuple of tensors, or a data set with a length and items"
-    if isinstance(data, (DataLoader, IterableDataset)) or not (
-        hasattr(data, "__len__") and hasattr(data, "__getitem__")
-    ):
+    has_items = hasattr(data, "__len__") and hasattr(data, "__getitem__")
+    if isinstance(data, (DataLoader, IterableDataset)) or not has_items:
         hint = " (pass its data set; fit makes the batches)" if isinstance(data, DataLoader) else ""
         raise TypeError(f"{name} is a {type(data).__name__}; {takes}{hint}")
     if _is_columns(data) and data:

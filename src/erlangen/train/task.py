@@ -63,6 +63,13 @@ class Task(LightningModule):
         self.sums: dict[str, float] = {}
         self.ran = False  # whether it was this process that trained
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the name of each hook it calls in an attribute; a module's way of setting one is slow.
+        if isinstance(value, (nn.Module, Tensor)):
+            super().__setattr__(name, value)
+        else:
+            object.__setattr__(self, name, value)
+
     # ------------------------------------------------------------ before
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = self.plan.new_optimizer(self.model)
@@ -227,6 +234,7 @@ class Task(LightningModule):
         plan.train.first = 0
         if plan.val is None:
             journey.close_epoch(row, None, True)
+            self.best = None  # the last weights are
         elif not self.validated:  # a trainer that validates only now and then
             journey.epoch, journey.step, journey.total = journey.epoch + 1, 0, 0.0
             journey.history.append(row)

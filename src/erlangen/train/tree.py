@@ -35,9 +35,6 @@ def pack(value: Any, name: str = "") -> tuple[Any, dict[str, Tensor]]:
 
 
 def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    def below(key: Any, item: Any) -> Any:
-        return _pack(item, f"{name}/{key}" if name else str(key), tensors)
-
     if value is None or isinstance(value, (bool, str)) or (type(value) is int):
         return value
     if isinstance(value, Tensor):
@@ -49,15 +46,19 @@ def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$float": repr(value)}
     if isinstance(value, list):
-        return [below(index, item) for index, item in enumerate(value)]
+        return [_pack(item, _below(name, index), tensors) for index, item in enumerate(value)]
     if isinstance(value, tuple):
-        return {"$tuple": [below(index, item) for index, item in enumerate(value)]}
+        return {"$tuple": _pack(list(value), name, tensors)}
     if isinstance(value, Mapping):
         if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {key: below(key, item) for key, item in value.items()}
+            return {key: _pack(item, _below(name, key), tensors) for key, item in value.items()}
         if all(type(key) in (str, int) for key in value):
-            return {"$items": [[key, below(key, item)] for key, item in value.items()]}
+            return {"$items": [[key, _pack(item, _below(name, key), tensors)] for key, item in value.items()]}
     raise TypeError(f"{name or 'the state'} holds {type(value).__name__}; a checkpoint holds tensors and plain values")
+
+
+def _below(name: str, key: str | int) -> str:
+    return f"{name}/{key}" if name else str(key)
 
 
 def _pack_tensor(value: Tensor, name: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
