@@ -32,6 +32,7 @@ Symmetry for neural networks: rerun the evidence, and check your own model's pro
 commands:
   list     what experiments there are
   run      rerun one: table, figure, and a verdict for each of its claims
+  report   draw all results as one page
   audit    is a model really equivariant? Exit code 1 if not
   data     what data sets the experiments can use, and where to get them
 
@@ -48,7 +49,8 @@ options:
   --version     the version
 """
 
-COMMANDS = {"list": "listing", "data": "listing", "run": "run", "audit": "audit"}  # command -> module of this folder
+# command -> module of this folder
+COMMANDS = {"list": "listing", "data": "listing", "run": "run", "report": "report", "audit": "audit"}
 
 
 class _Terminated(KeyboardInterrupt):

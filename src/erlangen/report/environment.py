@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ def capture_environment() -> dict[str, Any]:
     """Versions, platform and commit of this process.
 
     Returns:
-        ``python``, ``platform`` (system and processor type), ``cores``, ``threads`` (of torch), ``device`` (name of the
-        first GPU or ``"cpu"``), ``packages`` (installed versions), ``commit`` (of this library, None unless it runs
-        from its repository) and ``modified`` (whether that tree had uncommitted changes). No user names, host names
-        or paths.
+        ``date`` (and time, UTC), ``python``, ``platform`` (system and processor type), ``cores``, ``threads`` (of
+        torch), ``device`` (name of the first GPU or ``"cpu"``), ``packages`` (installed versions), ``commit`` (of this
+        library, None unless it runs from its repository) and ``modified`` (whether that tree had uncommitted changes).
+        No user names, host names or paths.
     """
     import torch
 
     return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -47,6 +47,8 @@ def new_figure(rows: int = 1, columns: int = 1, *, width: float = 9.0, height: f
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, dots_per_inch: int = 150) -> Path:
     """Writes a figure atomically, in the format of the file's ending, without dates: equal figures are equal files.
 
+    A ``.png`` has a palette of 256 colours, which makes it a third as large, so that evidence can be kept.
+
     Args:
         figure: The figure.
         path: File ending in ``.png``, ``.svg`` or ``.pdf``.
@@ -64,4 +66,12 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], *, dots_per_inch: 
     matplotlib = require("matplotlib", "recipes", "a figure")
     with matplotlib.rc_context({"svg.hashsalt": "erlangen"}):
         figure.savefig(buffer, format=kind, dpi=dots_per_inch, metadata=metadata)
-    return write_atomic(path, buffer.getvalue())
+    return write_atomic(path, _with_palette(buffer, dots_per_inch) if kind == "png" else buffer.getvalue())
+
+
+def _with_palette(buffer: io.BytesIO, dots_per_inch: int) -> bytes:
+    image = require("PIL.Image", "recipes", "a figure")
+    smaller = io.BytesIO()
+    picture = image.open(buffer).convert("RGB").quantize(256, dither=image.Dither.NONE)
+    picture.save(smaller, format="png", optimize=True, dpi=(dots_per_inch, dots_per_inch))
+    return smaller.getvalue()

@@ -167,7 +167,8 @@ class Result:
         except UnicodeDecodeError:
             raise ResultError(f"{path}: not a result of erlangen (not text)") from None
         except json.JSONDecodeError as error:
-            cut = not text.strip() or error.pos >= len(text.rstrip()) - 1
+            begun = text.lstrip().startswith("{") and not text.rstrip().endswith("}")
+            cut = not text.strip() or begun or error.pos >= len(text.rstrip()) - 1
             what = f"{'cut off' if cut else 'not JSON'} at line {error.lineno}, column {error.colno}"
             raise ResultError(f"{path}: {what}; run the recipe again") from None
         except RecursionError:

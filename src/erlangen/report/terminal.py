@@ -72,7 +72,7 @@ def _print_rich(result: Result) -> None:
         for index, column in enumerate(table.columns):
             drawn.add_column(escape(column), justify="left" if index == 0 else "right")
         for row in table.rows:
-            drawn.add_row(*(escape(_cell(cell)) for cell in row))
+            drawn.add_row(*(escape(cell_text(cell)) for cell in row))
         console.print(drawn)
     if result.claims:
         console.print("[bold]Claims[/bold]")
@@ -87,14 +87,15 @@ def _print_rich(result: Result) -> None:
 
 
 def _plain_table(table: Table) -> str:
-    rows = [table.columns, *([_cell(cell) for cell in row] for row in table.rows)]
+    rows = [table.columns, *([cell_text(cell) for cell in row] for row in table.rows)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(table.columns))]
     rows.insert(1, ["-" * width for width in widths])
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     return "\n".join([table.title, *(line.rstrip() for line in lines), *([table.note] if table.note else [])])
 
 
-def _cell(cell: Cell) -> str:
+def cell_text(cell: Cell) -> str:
+    """A cell of a table in words: four digits of a number, yes or no, a dash for nothing."""
     if cell is None:
         return "-"
     if isinstance(cell, bool):
