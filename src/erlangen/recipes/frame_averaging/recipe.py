@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from erlangen.recipes.frame_averaging import continuity
 from erlangen.recipes.frame_averaging.experiment import Experiment
 from erlangen.recipes.frame_averaging.settings import Config
 from erlangen.report import Result, capture_environment, judge_claims
 
-ALL: tuple[Experiment, ...] = ()
+ALL: tuple[Experiment, ...] = (continuity.EXPERIMENT,)
 EXPERIMENTS = {experiment.name: experiment.summary for experiment in ALL}
 CLAIMS = tuple(claim for experiment in ALL for claim in experiment.claims)
 

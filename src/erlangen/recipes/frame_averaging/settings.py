@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from erlangen.recipes.config import Config as BaseConfig
 from erlangen.recipes.config import ConfigError, option
@@ -15,10 +16,16 @@ class Config(BaseConfig):
     experiments = ("graph-separation", "continuity")
 
     # graph-separation
-    graphs: int = option("graphs of EXP, or of the generated pairs", smoke=120, small=1200, paper=1200)
-    graph_epochs: int = option("epochs on EXP", smoke=3, small=120, paper=200)
-    graph_inits: int = option("random networks that must all fail to tell two graphs apart", smoke=2, small=20, paper=100)
-    graph_mlp: bool = option("also train the wide MLP of the paper on EXP", smoke=False, small=False, paper=True)
+    small_graphs: Literal["graph8c", "graph7c"] = option(
+        "graphs to tell apart: all connected ones of 8 nodes, or of 7",
+        smoke="graph7c",
+        small="graph8c",
+        paper="graph8c",
+    )
+    graph_inits: int = option("random networks that must all fail on a pair of graphs", smoke=3, small=100, paper=100)
+    graph_pairs: int = option("pairs of EXP to learn from; a third of them is held out", smoke=30, small=600, paper=600)
+    graph_epochs: int = option("epochs on these pairs", smoke=2, small=120, paper=200)
+    graph_mlp: bool = option("also train the wide MLP of the paper on them", smoke=False, small=False, paper=True)
     # continuity
     path_steps: int = option("steps along the path", smoke=40, small=400, paper=400)
     path_networks: int = option("random networks per seed", smoke=2, small=4, paper=10)
@@ -27,7 +34,7 @@ class Config(BaseConfig):
         for name in ("graph_epochs", "graph_inits", "path_networks"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it takes a whole number from 1")
-        if self.graphs < 12 or self.graphs % 2:
-            raise ConfigError(f"graphs is {self.graphs}; graphs come in pairs, it takes an even number from 12")
+        if self.graph_pairs < 6:
+            raise ConfigError(f"graph_pairs is {self.graph_pairs}; it takes a whole number from 6")
         if self.path_steps < 10 or self.path_steps % 2:
             raise ConfigError(f"path_steps is {self.path_steps}; it takes an even number from 10")
