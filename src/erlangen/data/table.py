@@ -46,4 +46,18 @@ SOURCES: dict[str, Source] = {
         folder="mnist/MNIST/raw",
         files=("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
     ),
+    "graph8c": Source(
+        summary="all 11117 connected graphs on eight nodes",
+        publisher="https://github.com/omri1348/Frame-Averaging (graph_separation/dataset/graph8c/raw); "
+        "origin: B. McKay's lists",
+        folder="graph_separation",
+        files=("graph8c.g6",),
+    ),
+    "exp": Source(
+        summary="EXP: 600 pairs of graphs that colour refinement takes for the same",
+        publisher="https://github.com/omri1348/Frame-Averaging (graph_separation/dataset/EXP/raw/GRAPHSAT.pkl, "
+        "its arrays put behind one another in an npz file)",
+        folder="graph_separation",
+        files=("exp.npz",),
+    ),
 }
