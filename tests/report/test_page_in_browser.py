@@ -64,7 +64,7 @@ def shown(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     made_up(folder / "made-up")
     (folder / "quickstart").mkdir()
-    config = quickstart.Config(size="smoke", steps=2, out=folder / "quickstart")
+    config = quickstart.Config(size="smoke", seeds=1, steps=2, out=folder / "quickstart")
     quickstart.run(config).save(folder / "quickstart" / "result.json")
     return collect([folder])[0]
 
