@@ -11,7 +11,7 @@ DONE = find .venv -maxdepth 1 -name '.installed-*' ! -name '*-$(KEY)' -exec rm {
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format bench coverage setup-run setup-test clean
+.PHONY: help run test lint types format bench results coverage setup-run setup-test clean
 
 help:  ## what can be done here
 	@echo 'erlangen: symmetry for PyTorch. From a bare clone, with Python 3.11 or newer:'
@@ -44,6 +44,17 @@ bench: $(TEST_SET)  ## measure: every benchmark in benchmarks/, one process each
 	@for file in benchmarks/*.py; do \
 	  if [ -e "$$file" ]; then echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; fi; \
 	done
+
+# One after another, each into its own folder. A recipe that fails is named at the end; the page shows what there is.
+results: $(TEST_SET)  ## the kept evidence in results/, remade: every recipe at its size `small` (hours), then the page
+	@names='$(RECIPES)'; failed=; \
+	[ -n "$$names" ] || names=$$($(BIN)/python -c 'from erlangen.recipes import CATALOG; print(*(e.name for e in CATALOG))') || exit 1; \
+	for name in $$names; do \
+	  echo "== $$name"; \
+	  $(BIN)/erlangen run "$$name" --out "results/$$name" $(ARGS) || failed="$$failed $$name"; \
+	done; \
+	$(BIN)/erlangen report results --out results/index.html || exit 1; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 coverage: $(TEST_SET)  ## tests again, with the lines and branches that none of them reached
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import logging
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +20,7 @@ from erlangen.train.folder import LAST, Folder
 from erlangen.train.journey import DivergedError, Journey, Row
 from erlangen.train.optimizers import MakeOptimizer, Schedule
 from erlangen.train.plan import Loss, Metrics, Plan, differences
+from erlangen.train.quiet import quiet_lightning
 from erlangen.train.randomness import random_state_kept
 
 
@@ -165,18 +163,20 @@ def fit(
         if trainer is not None and own != dict(accelerator=None, devices=1, num_nodes=1, strategy="auto"):
             raise ValueError("trainer is given, and accelerator, devices, num_nodes and strategy are its own")
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_quiet_lightning(trainer is None))
-            if trainer is None:
-                trainer, several = _new_trainer(model, plan, own)
+            stack.enter_context(quiet_lightning(trainer is None))
+            ours = trainer is None
+            if ours:
+                trainer = _new_trainer(model, plan, own)
             else:
-                several = trainer.world_size > 1
                 trainer.fit_loop.max_epochs = epochs
-            if plan.out is None and several:  # a process that is started hands its results back in a file
+            if (
+                plan.out is None and trainer.world_size > 1
+            ):  # a process that is started hands its results back in a file
                 plan.out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            return _fit(model, plan, trainer, Bar(progress), resume, overwrite)
+            return _fit(model, plan, trainer, ours, Bar(progress), resume, overwrite)
 
 
-def _fit(model: nn.Module, plan: Plan, trainer: Any, bar: Bar, resume: bool, overwrite: bool) -> Fitted:
+def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resume: bool, overwrite: bool) -> Fitted:
     from erlangen.train.task import Task, best_weights
 
     settings = plan.settings(model, trainer.world_size)
@@ -193,7 +193,7 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, bar: Bar, resume: bool, ove
     if stored is None or not stored["journey"]["finished"]:
         device = next(model.parameters()).device
         model.train()
-        task = Task(model, plan, settings, bar, copy.copy(stored), bool(trainer.loggers or trainer.callbacks))
+        task = Task(model, plan, settings, bar, stored, unwatched=ours)
         try:
             trainer.fit(task)
         finally:
@@ -213,8 +213,8 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, bar: Bar, resume: bool, ove
     return Fitted(model.eval(), journey.history, journey.best_epoch, journey.best, journey.seconds)
 
 
-def _new_trainer(model: nn.Module, plan: Plan, own: dict[str, Any]) -> tuple[Any, bool]:
-    """A trainer that does what `Task` asks for and nothing else; and whether it has several processes."""
+def _new_trainer(model: nn.Module, plan: Plan, own: dict[str, Any]) -> Any:
+    """A trainer that does what `Task` asks for and nothing else."""
     from lightning.pytorch import Trainer
 
     own = dict(own)
@@ -223,7 +223,7 @@ def _new_trainer(model: nn.Module, plan: Plan, own: dict[str, Any]) -> tuple[Any
         own["accelerator"] = {"cuda": "gpu"}.get(device.type, device.type)
         if device.type == "cuda" and own["devices"] == 1 and own["num_nodes"] == 1:
             own["devices"] = [device.index or 0]
-    trainer = Trainer(
+    return Trainer(
         **own,
         max_epochs=plan.epochs,
         logger=False,
@@ -237,23 +237,3 @@ def _new_trainer(model: nn.Module, plan: Plan, own: dict[str, Any]) -> tuple[Any
         inference_mode=False,
         default_root_dir=plan.out,
     )
-    return trainer, trainer.world_size > 1
-
-
-@contextlib.contextmanager
-def _quiet_lightning(quiet: bool) -> Iterator[None]:
-    """Keeps Lightning's tips and notices to itself; what others warn about is heard."""
-    if not quiet:
-        yield
-        return
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -16,6 +16,7 @@ from erlangen.train.folder import Folder
 from erlangen.train.journey import Journey, Row
 from erlangen.train.optimizers import find_schedule
 from erlangen.train.plan import Plan
+from erlangen.train.quiet import silence_lightning
 from erlangen.train.randomness import (
     EPOCH,
     VALIDATION,
@@ -38,7 +39,7 @@ class Task(LightningModule):
         settings: `Plan.settings`, for checkpoints.
         bar: Shows progress.
         stored: A checkpoint to go on from; its weights are in the model already.
-        logs: Whether the trainer has loggers or callbacks that want to see the numbers.
+        unwatched: Whether the trainer has no loggers or callbacks that want to see the numbers, and is to be quiet.
     """
 
     def __init__(
@@ -48,10 +49,10 @@ class Task(LightningModule):
         settings: dict[str, Any],
         bar: Bar,
         stored: dict[str, Any] | None,
-        logs: bool,
+        unwatched: bool,
     ) -> None:
         super().__init__()
-        self.model, self.plan, self.settings, self.bar, self.logs = model, plan, settings, bar, logs
+        self.model, self.plan, self.settings, self.bar, self.unwatched = model, plan, settings, bar, unwatched
         self.stored = stored
         self.journey = Journey() if stored is None else Journey.from_dict(stored["journey"])
         self.best = None if stored is None else best_weights(stored)
@@ -62,6 +63,11 @@ class Task(LightningModule):
         self.validated: Row = {}
         self.sums: dict[str, float] = {}
         self.ran = False  # whether it was this process that trained
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.unwatched:  # in a process that has just been started
+            silence_lightning()
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes the name of each hook it calls in an attribute; a module's way of setting one is slow.
@@ -208,7 +214,7 @@ class Task(LightningModule):
         if self.plan.monitor not in self.validated:
             known = ", ".join(self.validated)
             raise ValueError(f"monitor is {self.plan.monitor!r}; it takes {known}")
-        if self.logs:
+        if not self.unwatched:
             self.log_dict(self.validated, rank_zero_only=False)
 
     def _over_processes(self, values: list[float]) -> list[float]:
@@ -229,7 +235,7 @@ class Task(LightningModule):
         now = time.monotonic()
         row = {"epoch": journey.epoch + 1, "loss": loss, **self.validated}
         row |= {"lr": float(self._optimizer().param_groups[0]["lr"]), "seconds": round(now - self.epoch_started, 4)}
-        if self.logs:
+        if not self.unwatched:
             self.log("loss", loss)
         plan.train.first = 0
         if plan.val is None:
