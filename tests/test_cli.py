@@ -139,7 +139,7 @@ def test_data_says_what_is_here_and_where_to_get_the_rest(capsys, tmp_path):
         (["--versoin"], "unknown option '--versoin'; did you mean '--version'? (`erlangen --help` lists them)"),
         (["list", "--jsn"], "unknown option '--jsn'; did you mean '--json'? (`erlangen list --help` lists them)"),
         (["list", "more"], "unknown argument 'more' (`erlangen list --help` lists them)"),
-        (["run", "quikstart"], "unknown recipe 'quikstart'; did you mean 'quickstart'? (there are: quickstart)"),
+        (["run", "quikstart"], "unknown recipe 'quikstart'; did you mean 'quickstart'? (there are: quickstart, "),
         (["run", "--size", "smoke"], "the recipe's name comes first: erlangen run NAME --size ..."),
         (["run", "quickstart", "--sede", "1"], "unknown option '--sede'; did you mean '--seed'?"),
         (["run", "quickstart", "--experiment", "turn"], "experiment is 'turn'; it takes all, turns, angles; did you"),

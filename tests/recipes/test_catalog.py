@@ -34,7 +34,8 @@ def test_names_are_unique():
 def test_an_unknown_name_is_answered_by_the_nearest():
     with pytest.raises(UnknownRecipeError) as caught:
         find("quikstart")
-    assert str(caught.value) == "unknown recipe 'quikstart'; did you mean 'quickstart'? (there are: quickstart)"
+    names = ", ".join(entry.name for entry in CATALOG)
+    assert str(caught.value) == f"unknown recipe 'quikstart'; did you mean 'quickstart'? (there are: {names})"
 
 
 @pytest.mark.parametrize(

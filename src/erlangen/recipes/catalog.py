@@ -43,6 +43,12 @@ class Entry:
 
 CATALOG: tuple[Entry, ...] = (
     Entry("quickstart", "A CNN on real digits, made symmetric under quarter turns, and audited", ("turns", "angles")),
+    Entry(
+        "frame-averaging",
+        "Any backbone made symmetric by a few group elements that move with the input",
+        ("graph-separation", "continuity"),
+        paper="Puny et al., Frame Averaging for Invariant and Equivariant Network Design, 2022",
+    ),
 )
 
 
