@@ -19,8 +19,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from erlangen.groups import SO
-
 KINDS = ("superquadric", "box", "cylinder", "torus")
 CANDIDATES = 16
 """How many candidates are made for every point that is kept."""
@@ -79,10 +77,9 @@ def solids(
     return Clouds((position / deviation).to(dtype), normal.to(dtype), kind)
 
 
-def turned(clouds: Clouds, generator: torch.Generator) -> Clouds:
-    """The clouds, each turned by its own random rotation."""
-    turn = SO(3).sample(len(clouds.points), generator=generator, device=clouds.points.device)
-    turn = turn.to(clouds.points.dtype).mT
+def turned(clouds: Clouds, rotation: Float[Tensor, "clouds 3 3"]) -> Clouds:
+    """The clouds and their normals, each turned by its own rotation."""
+    turn = rotation.to(clouds.points).mT
     return clouds._replace(points=clouds.points @ turn, normals=clouds.normals @ turn)
 
 
