@@ -46,7 +46,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "frame-averaging",
         "Any backbone made symmetric by a few group elements that move with the input",
-        ("graph-separation", "continuity"),
+        ("graph-separation", "nbody", "normals", "continuity"),
         paper="Puny et al., Frame Averaging for Invariant and Equivariant Network Design, 2022",
     ),
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from erlangen.recipes.frame_averaging import continuity, graph_separation
+from erlangen.recipes.frame_averaging import continuity, graph_separation, nbody, normals
 from erlangen.recipes.frame_averaging.experiment import Experiment
 from erlangen.recipes.frame_averaging.settings import Config
 from erlangen.report import Result, capture_environment, judge_claims
 
-ALL: tuple[Experiment, ...] = (graph_separation.EXPERIMENT, continuity.EXPERIMENT)
+ALL: tuple[Experiment, ...] = (
+    graph_separation.EXPERIMENT,
+    nbody.EXPERIMENT,
+    normals.EXPERIMENT,
+    continuity.EXPERIMENT,
+)
 EXPERIMENTS = {experiment.name: experiment.summary for experiment in ALL}
 CLAIMS = tuple(claim for experiment in ALL for claim in experiment.claims)
 
