@@ -25,6 +25,7 @@ from erlangen.train.randomness import (
     seed_everything,
     set_random_state,
 )
+from erlangen.train.tree import pack, unpack
 
 _LOOK_EVERY = 50  # steps between looks at the losses where a look makes an accelerator wait
 _EPOCH_EVERY = 1.0  # seconds between checkpoints at ends of epochs
@@ -102,8 +103,9 @@ class Task(LightningModule):
     def _go_on(self, stored: dict[str, Any]) -> None:
         trainer: Any = self.trainer
         journey = self.journey
-        if stored["optimizer"] is not None:
-            trainer.strategy.load_optimizer_state_dict({"optimizer_states": [stored["optimizer"]]})
+        # Tensors that a started process was handed are shared with the others; an optimizer writes into its state.
+        optimizer = unpack(*pack(stored["optimizer"]))
+        trainer.strategy.load_optimizer_state_dict({"optimizer_states": [optimizer]})
         for name, generator in generators_of(self.model).items():
             generator.set_state(stored["generators"][name])
         progress = trainer.fit_loop.epoch_progress
@@ -255,6 +257,8 @@ class Task(LightningModule):
     def on_train_end(self) -> None:
         self.journey.finished = True
         self._write()
+        if not self.alone:
+            self.trainer.strategy.barrier("files written")  # nobody looks for them, or is gone, before they are there
         self.bar.close()
 
     def on_exception(self, exception: BaseException) -> None:
