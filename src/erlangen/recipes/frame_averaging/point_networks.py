@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from erlangen.groups import E
+from erlangen.groups import E, Vector
 from erlangen.symmetrize import Symmetrized, symmetrize_points
 from erlangen.symmetrize.local import nearest_neighbours
 
@@ -143,6 +143,42 @@ class DGCNN(nn.Module):
 def framed(backbone: nn.Module, average: str = "full") -> Symmetrized:
     """The network averaged over the eight principal frames of its cloud: its vectors turn with the points."""
     return symmetrize_points(backbone, E(3), output="vector", average=average)
+
+
+class MeanLine(nn.Module):
+    r"""The network's lines averaged over the frames of its cloud, where `framed` averages its vectors.
+
+    Vectors that are right only up to their signs may cancel. Their squares :math:`u u^T` do not: the line returned is
+    the principal axis of :math:`\frac{1}{|F|} \sum_{h \in F} h\, u_h u_h^T\, h^T` with unit vectors
+    :math:`u_h = \phi(h^{-1} x)`. Its sign is arbitrary, so the promise compares lines.
+
+    Args:
+        backbone: returns a vector for each point.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        squares = Vector(E(3)) ** 2
+        self.squares = symmetrize_points(_Squares(backbone), E(3), output=squares)
+        self.symmetry = self.squares.symmetry.replace(output=Vector(E(3)), compare=_line_distance)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A unit vector for each point, ``(B, n, 3)``."""
+        return torch.linalg.eigh(self.squares(x).unflatten(-1, (3, 3))).eigenvectors[..., -1]
+
+
+class _Squares(nn.Module):
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x: Tensor) -> Tensor:
+        u = nn.functional.normalize(self.backbone(x), dim=-1)
+        return (u[..., :, None] * u[..., None, :]).flatten(-2)
+
+
+def _line_distance(actual: Tensor, expected: Tensor) -> Tensor:
+    return torch.minimum((actual - expected).norm(dim=-1), (actual + expected).norm(dim=-1))
 
 
 def normal_error(vectors: Tensor, normals: Tensor, each: bool = False) -> Tensor:
