@@ -33,7 +33,7 @@ from erlangen.report import Check, Claim, Table, new_figure, save_figure
 from erlangen.train import fit
 
 NAME = "nbody"
-ANGLES = tuple(range(0, 181, 15))
+ANGLES = tuple(range(15, 181, 15))
 DRAWN = 3  # simulations whose paths are drawn
 
 
@@ -172,8 +172,8 @@ def run(config: Config) -> Findings:
     findings = Findings(metrics, [_table(metrics, config)], {}, _checks(outcomes, metrics), outcomes[0].audits)
     if config.out is not None:
         findings.figures = {
-            "nbody-paths.png": "Particles of three test simulations, seen along one axis: where they go, and what is "
-            "predicted (first seed)",
+            "nbody-paths.png": "Particles of three test simulations, seen along one axis: where they go (red: positive "
+            "charge, blue: negative), and what is predicted (first seed)",
             "nbody-rotation.png": "Error on particles as they are and turned; change of the prediction as they turn "
             "(mean, range over seeds)",
         }
@@ -398,12 +398,13 @@ def _draw_rotation(metrics: dict[str, list[float]], file: Path) -> None:
         changes.plot(ANGLES, values.mean(1), color=colour, label=method.title)
         changes.fill_between(ANGLES, values.amin(1), values.amax(1), color=colour, alpha=0.15, linewidth=0)
     titles = [method.title for method in METHODS.values()]
-    errors.set(title="Error of each seed", xlabel="mean squared error", xscale="log", yticks=range(len(titles)))
-    errors.set_yticklabels(titles)
+    errors.set(title="Error of each seed", xlabel="mean squared error", xlim=(0, None), yticks=range(len(titles)))
+    for label, place in zip(errors.set_yticklabels(titles), range(len(titles)), strict=True):
+        label.set_color(f"C{place}")
     errors.invert_yaxis()
     errors.legend()
-    changes.set(title="How far the prediction is from the turned one", xlabel="angle in degrees")
-    changes.set(ylabel="change / how far particles move", yscale="log", xticks=range(0, 181, 45))
+    changes.set(title="Change of the prediction", xlabel="angle in degrees")
+    changes.set(ylabel="change / how far particles move", yscale="log", xticks=range(0, 181, 45), xlim=(0, 180))
     save_figure(figure, file)
 
 
