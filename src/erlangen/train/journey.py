@@ -50,14 +50,20 @@ class Journey:
         """What `to_dict` returned."""
         return cls(**{item.name: values[item.name] for item in fields(cls)})
 
-    def add_loss(self, value: float, size: int, epoch_total: int, step_total: int) -> None:
+    def add_loss(self, value: float, size: int, step: int, of: tuple[int, int]) -> None:
         """Counts the loss of a step.
+
+        Args:
+            value: The loss.
+            size: Items it is the mean of.
+            step: Steps of this epoch before it.
+            of: Epochs, and steps per epoch.
 
         Raises:
             DivergedError: If it is not a finite number.
         """
         if not math.isfinite(value):
-            at = f"epoch {self.epoch + 1} of {epoch_total}, step {self.step + 1} of {step_total}"
+            at = f"epoch {self.epoch + 1} of {of[0]}, step {step + 1} of {of[1]}"
             raise DivergedError(f"the loss is {value} at {at}; try a smaller lr, or clip the gradients (clip=1.0)")
         self.total += value * size
 

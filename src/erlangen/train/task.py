@@ -27,7 +27,8 @@ from erlangen.train.randomness import (
 )
 from erlangen.train.tree import pack, unpack
 
-_LOOK_EVERY = 50  # steps between looks at the losses where a look makes an accelerator wait
+_LOOK_EVERY = {"cpu": 1}  # steps between looks at the losses, by device; elsewhere a look makes an accelerator wait
+_LOOK_SELDOM = 50
 _EPOCH_EVERY = 1.0  # seconds between checkpoints at ends of epochs
 
 
@@ -86,7 +87,7 @@ class Task(LightningModule):
     def on_fit_start(self) -> None:
         self.ran, trainer = True, self.trainer
         self.alone, self.first_process = trainer.world_size == 1, trainer.is_global_zero
-        self.look_every = 1 if self.device.type == "cpu" else _LOOK_EVERY
+        self.look_every = _LOOK_EVERY.get(self.device.type, _LOOK_SELDOM)
         for batches in (self.plan.train, self.plan.val):
             if batches is not None:
                 batches.rank, batches.world = trainer.global_rank, trainer.world_size
@@ -138,10 +139,8 @@ class Task(LightningModule):
         if not loss.requires_grad:
             raise ValueError("loss(model, batch) returned a tensor that does not depend on the model's parameters")
         self.loss_now = loss.detach()
-        if self.look_every == 1:
-            self.loss_now_value = loss.item()
-            if self.loss_now_value - self.loss_now_value != 0.0:  # not finite: nothing has been changed by it yet
-                self.journey.add_loss(self.loss_now_value, 0, self.plan.epochs, self.steps)
+        if self.look_every == 1:  # before a loss that is not finite changes anything
+            self.journey.add_loss(self.loss_now.item(), 0, self.journey.step, (self.plan.epochs, self.steps))
         if self.alone:
             return loss
         train, step = self.plan.train, self.journey.step  # Lightning means over processes; we over the whole batch
@@ -170,13 +169,10 @@ class Task(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         journey = self.journey
-        if self.look_every == 1:
-            journey.add_loss(self.loss_now_value, self.plan.train.share(journey.step), self.plan.epochs, self.steps)
-            journey.step += 1
-        else:
-            self.losses.append(self.loss_now)
-            if len(self.losses) == self.look_every:
-                self._look()
+        journey.step += 1
+        self.losses.append(self.loss_now)
+        if len(self.losses) >= self.look_every:
+            self._look()
         self.bar.step(journey)
         if self._due(self.plan.checkpoint_every) and self.alone and not self.plan.train.workers:
             self._look()
@@ -186,11 +182,11 @@ class Task(LightningModule):
     def _look(self) -> None:
         """Counts the losses of the last steps, and stops at the first that is not a finite number."""
         if self.losses:
-            for value in torch.stack(self.losses).double().cpu().tolist():
-                share = self.plan.train.share(self.journey.step)
-                self.journey.add_loss(value, share, self.plan.epochs, self.steps)
-                self.journey.step += 1
+            values = [self.losses[0].item()] if len(self.losses) == 1 else torch.stack(self.losses).tolist()
+            first = self.journey.step - len(values)
             self.losses.clear()
+            for step, value in enumerate(values, first):
+                self.journey.add_loss(value, self.plan.train.share(step), step, (self.plan.epochs, self.steps))
 
     # ------------------------------------------------------------ validation
     def on_validation_epoch_start(self) -> None:
