@@ -10,6 +10,7 @@ from erlangen.data.small_graphs import load_graph8c
 from erlangen.groups import Nodes, Symmetric
 from erlangen.recipes.frame_averaging.orderings import orderings
 from erlangen.recipes.frame_averaging.pair_learning import spectral_ranks
+from erlangen.recipes.frame_averaging.refinement import pairs_alike, refined
 from erlangen.symmetrize import SpectralFrame
 
 GROUP = Symmetric("n")
@@ -53,3 +54,9 @@ def test_relabelling_exp_relabels_its_ranks():
     adjacency, bits = Nodes(GROUP, order=2, features=0)(g, pairs.adjacency), Nodes(GROUP)(g, pairs.bits)
     ranks = frame.ranks(pairs.adjacency, pairs.bits)[..., None]
     assert torch.equal(frame.ranks(adjacency, bits)[..., None], Nodes(GROUP)(g, ranks))
+
+
+@needs("graph8c")
+def test_graph8c_has_312_pairs_that_colour_refinement_takes_for_the_same():
+    """Counted with the hashes of networkx as well (weisfeiler_lehman_graph_hash, 8 iterations)."""
+    assert pairs_alike(refined(load_graph8c())) == 312

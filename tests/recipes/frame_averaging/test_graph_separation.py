@@ -10,7 +10,14 @@ from erlangen.audit import audit
 from erlangen.data import MissingDataError, data_root
 from erlangen.recipes.frame_averaging import Config
 from erlangen.recipes.frame_averaging import graph_separation as recipe
-from erlangen.recipes.frame_averaging.counting import embed, embedding, frames_of, random_network, undistinguished
+from erlangen.recipes.frame_averaging.counting import (
+    NETWORKS,
+    embed,
+    embedding,
+    frames_of,
+    random_network,
+    undistinguished,
+)
 from erlangen.recipes.frame_averaging.graph_networks import GIN, FlatMLP
 from erlangen.recipes.frame_averaging.pair_learning import (
     GROUP,
@@ -23,6 +30,7 @@ from erlangen.recipes.frame_averaging.pair_learning import (
     split,
     steps,
 )
+from erlangen.recipes.frame_averaging.refinement import pairs_alike, refined
 from erlangen.report import judge_claims
 from erlangen.symmetrize import SortFrame, symmetrize
 
@@ -38,7 +46,8 @@ def test_without_files_it_measures_under_other_names(smoke):
     config, findings = smoke
     assert set(findings.metrics) == {
         *(f"cycles_{name}{ten}" for name in ("gin", "ga", "fa") for ten in ("", "_ten")),
-        *(f"graph7c_{name}" for name in ("gin", "gin_zero", "fa", "fa_zero", "mlp")),
+        *(f"graph7c_{name}{equal}" for name in NETWORKS for equal in ("", "_equal")),
+        "graph7c_refinement",
     }
     verdicts = judge_claims(recipe.CLAIMS, {recipe.NAME: findings.metrics})
     assert {verdict.verdict for _, verdict in verdicts} == {"not measurable here"}
@@ -48,7 +57,7 @@ def test_without_files_it_measures_under_other_names(smoke):
 
 def test_its_checks_pass_and_the_audit_tells_what_is_averaged(smoke):
     _, findings = smoke
-    assert [check for check in findings.checks if not check.passed] == [] and len(findings.checks) == 3
+    assert [check for check in findings.checks if not check.passed] == [] and len(findings.checks) == 4
     found = {report["name"].removeprefix("relabelling: "): report["verdict"] for report in findings.audits}
     assert found == recipe.EXPECTED
 
@@ -92,7 +101,7 @@ def test_pairs_stay_together_and_are_split_once():
 
 def test_steps_are_counted():
     config = Config(size="small")
-    assert steps(config) == 3 * 120 * 8  # 800 training graphs in batches of 100
+    assert steps(config) == 3 * 200 * 8  # 800 training graphs in batches of 100
 
 
 def test_drawn_orders_sort_places_and_leave_padding_last():
@@ -133,14 +142,14 @@ def test_padding_changes_nothing():
 
 
 def test_one_layer_by_hand():
-    network = GIN(1, (1,), num_layers=1, width=1)
-    for parameter in network.parameters():
-        torch.nn.init.ones_(parameter)
     path = torch.tensor([[[0.0, 1, 0], [1, 0, 1], [0, 1, 0]]])
     features = torch.tensor([[[1.0], [2.0], [4.0]]])
-    # (1 + eps) h + neighbours with eps = 1: 4, 9, 10; two linear layers of ones add one each; the mean; the head.
-    got = network(path, features, torch.zeros(1, 3, 1))
-    torch.testing.assert_close(got, torch.tensor([[(4 + 9 + 10) / 3 + 2 + 1]]))
+    # (1 + eps) h + neighbours with eps = 1: 4, 9, 10; the layer adds one; mean or sum; so does the head.
+    for pool, expected in (("mean", (5 + 10 + 11) / 3 + 1), ("sum", 5 + 10 + 11 + 1)):
+        network = GIN(1, (1,), num_layers=1, width=1, pool=pool)
+        for parameter in network.parameters():
+            torch.nn.init.ones_(parameter)
+        torch.testing.assert_close(network(path, features, torch.zeros(1, 3, 1)), torch.tensor([[float(expected)]]))
 
 
 def test_the_wide_mlp_has_the_input_of_the_paper():
@@ -162,10 +171,19 @@ def test_the_promises_are_kept():
 
 def test_pairs_are_counted_by_hand():
     values = torch.tensor([[0.0, 0], [0.0, 6e-4], [6e-4, 6e-4], [5.0, 0]], dtype=torch.float64)
-    assert sorted(undistinguished(values, lambda index, chosen: values[chosen], 3).tolist()) == [[0, 1], [1, 2]]
-    told = torch.tensor([[0.0], [0.0], [1.0], [0.0]], dtype=torch.float64)  # the second network tells 1 from 2
-    assert undistinguished(values, lambda index, chosen: told[chosen], 2).tolist() == [[0, 1]]
-    assert len(undistinguished(values[[0, 3]], lambda index, chosen: values[chosen], 2)) == 0
+    pairs, largest = undistinguished(values, lambda index, chosen: values[chosen], 3)
+    assert sorted(pairs.tolist()) == [[0, 1], [1, 2]] and largest.tolist() == pytest.approx([6e-4, 6e-4])
+    told = torch.tensor([[0.0], [9e-4], [1.0], [0.0]], dtype=torch.float64)  # the second network tells 1 from 2
+    pairs, largest = undistinguished(values, lambda index, chosen: told[chosen], 2)
+    assert pairs.tolist() == [[0, 1]] and largest.tolist() == pytest.approx([9e-4])
+    assert len(undistinguished(values[[0, 3]], lambda index, chosen: values[chosen], 2)[0]) == 0
+
+
+def test_colour_refinement_by_hand():
+    """A path of three, the same relabelled, a triangle; a hexagon and two triangles, which it takes for the same."""
+    path = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]])
+    classes = refined(torch.stack([path, path[[1, 0, 2]][:, [1, 0, 2]], 1 - torch.eye(3)]))
+    assert classes[0] == classes[1] != classes[2] and pairs_alike(classes) == 1
 
 
 def test_regular_graphs_are_one_to_a_gin_and_two_to_a_frame():
@@ -175,7 +193,7 @@ def test_regular_graphs_are_one_to_a_gin_and_two_to_a_frame():
     frames = frames_of(graphs)
     for name, pairs in (("gin", 1), ("fa", 0), ("mlp", 0)):
         numbers = embedding(name, graphs, frames, seed=0)
-        assert len(undistinguished(numbers(0, torch.arange(2)), numbers, 3)) == pairs
+        assert len(undistinguished(numbers(0, torch.arange(2)), numbers, 3)[0]) == pairs
 
 
 def test_networks_of_a_seed_are_the_same_again_and_eps_is_what_the_name_says():

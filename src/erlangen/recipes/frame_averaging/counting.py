@@ -23,6 +23,7 @@ from erlangen.data.small_graphs import load_graph7c, load_graph8c
 from erlangen.groups import Nodes, Scalar, Symmetric, Symmetry
 from erlangen.recipes.frame_averaging.graph_networks import GIN, FlatMLP
 from erlangen.recipes.frame_averaging.orderings import Orderings, orderings
+from erlangen.recipes.frame_averaging.refinement import pairs_alike, refined
 from erlangen.recipes.frame_averaging.settings import Config
 from erlangen.recipes.seeds import Tick
 from erlangen.symmetrize import SpectralFrame, symmetrize
@@ -37,6 +38,7 @@ NETWORKS = {
 
 GROUP = Symmetric("n")
 NEAR = 1e-3
+EQUAL = 1e-9  # what rounding leaves of no difference
 CONTROLS = 100
 PART = 4096  # matrices at a time
 
@@ -76,19 +78,16 @@ def frames_of(graphs: Tensor) -> Orderings:
 
 
 def random_network(name: str, nodes: int, seed: int) -> nn.Module:
-    """A randomly initialised network, float64.
-
-    Its eps are drawn from [-1/2, 1/2], unless the name says zero, as training begins. Then a layer sees the set of
-    closed neighbourhoods alone, and no longer which node each of them belongs to.
-    """
+    """A randomly initialised network, float64, with tanh and sums over nodes; eps is 0 where the name says zero."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name == "mlp":
-            network: nn.Module = FlatMLP(nodes, 1, (128, 128, 10))
+            network: nn.Module = FlatMLP(nodes, 1, (128, 64, 10), "tanh")
         else:
-            network = GIN(1, (10,), identified=nodes if name.startswith("fa") else 0)
-            if not name.endswith("zero"):
-                nn.init.uniform_(network.eps, -0.5, 0.5)
+            identified = nodes if name.startswith("fa") else 0
+            network = GIN(1, (10,), identified=identified, activation="tanh", pool="sum")
+            if name.endswith("zero"):
+                nn.init.zeros_(network.eps)
     return network.double().requires_grad_(False)
 
 
@@ -116,24 +115,29 @@ def embedding(name: str, graphs: Tensor, frames: Orderings, seed: int, device: s
     return numbers
 
 
-def undistinguished(first: Tensor, numbers: Embed, networks: int, near: float = NEAR) -> Tensor:
-    """Pairs of graphs whose numbers differ by less than ``near`` (in sum) under every network, ``(pairs, 2)``.
+def undistinguished(first: Tensor, numbers: Embed, networks: int, near: float = NEAR) -> tuple[Tensor, Tensor]:
+    """Pairs of graphs whose numbers differ by less than ``near`` (in sum) under every network.
 
     Args:
         first: The numbers of all graphs under the first network.
         numbers: Those of some graphs under the others.
         networks: Number of random networks.
         near: When two are the same.
+
+    Returns:
+        The pairs, ``(pairs, 2)``, and the largest difference of each, ``(pairs,)``.
     """
     found = KDTree(first.numpy()).query_pairs(np.nextafter(near, 0), p=1, output_type="ndarray")
     pairs = torch.from_numpy(found).long().reshape(-1, 2)
+    largest = (first[pairs[:, 0]] - first[pairs[:, 1]]).abs().sum(-1)
     for index in range(1, networks):
         if len(pairs) == 0:
             break
         chosen, where = pairs.unique(return_inverse=True)
         values = numbers(index, chosen)
-        pairs = pairs[(values[where[:, 0]] - values[where[:, 1]]).abs().sum(-1) < near]
-    return pairs
+        largest = torch.maximum(largest, (values[where[:, 0]] - values[where[:, 1]]).abs().sum(-1))
+        pairs, largest = pairs[largest < near], largest[largest < near]
+    return pairs, largest
 
 
 def count(config: Config, seed: int, tick: Tick) -> Counted:
@@ -144,12 +148,15 @@ def count(config: Config, seed: int, tick: Tick) -> Counted:
     relabelled = _relabelled(graphs[some], seed)
     relabelled_frames = frames_of(relabelled)
     counted = Counted(frames=_describe(frames))
+    counted.metrics["refinement"] = float(pairs_alike(refined(graphs)))
     for name in NETWORKS:
         numbers = embedding(name, graphs, frames, seed, config.device)
         started = time.perf_counter()
         first = numbers(0, torch.arange(len(graphs)))
         counted.seconds[name] = time.perf_counter() - started
-        counted.metrics[name] = float(len(undistinguished(first, numbers, config.graph_inits)))
+        pairs, largest = undistinguished(first, numbers, config.graph_inits)
+        counted.metrics[name] = float(len(pairs))
+        counted.metrics[f"{name}_equal"] = float((largest < EQUAL).sum())
         copies = embedding(name, relabelled, relabelled_frames, seed, config.device)
         change = copies(0, torch.arange(len(some))) - first[some]
         counted.controls[name] = float(change.abs().sum(-1).max())

@@ -8,13 +8,17 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
 
 class GIN(nn.Module):
-    r"""A graph isomorphism network, :math:`h_i \leftarrow \mathrm{MLP}((1 + \epsilon) h_i + \sum_j A_{ij} h_j)`.
+    r"""A graph isomorphism network, :math:`h_i \leftarrow \sigma(W ((1 + \epsilon) h_i + \sum_j A_{ij} h_j) + b)`.
 
-    Layers, then the mean over nodes, then a head. By itself it treats relabelled graphs alike; with ``identified`` it
-    gets the number of each node as one more feature, and then sees more than colour refinement does, but no longer
-    treats them alike.
+    Layers, then the mean or the sum over nodes, then a head. By itself it treats relabelled graphs alike; with
+    ``identified`` it gets the number of each node as one more feature, and then sees more than colour refinement does,
+    but no longer treats them alike. As in the publication's code a layer is one linear map, and each eps is trained and
+    begins at random in [0, 1]: with eps = 0 a layer sees the set of closed neighbourhoods alone, and no longer which
+    node each belongs to.
 
     Args:
         in_channels: features of a node.
@@ -22,19 +26,29 @@ class GIN(nn.Module):
         num_layers: message passing layers.
         width: channels of the layers.
         identified: number of nodes that can be told apart by their place; 0 for none.
+        activation: after each layer, and between those of the head: "relu" or "tanh".
+        pool: "mean" or "sum".
 
     Source: Xu, Hu, Leskovec, Jegelka, "How Powerful are Graph Neural Networks?", 2019.
     """
 
     def __init__(
-        self, in_channels: int, head: Sequence[int], num_layers: int = 3, width: int = 64, identified: int = 0
+        self,
+        in_channels: int,
+        head: Sequence[int],
+        num_layers: int = 3,
+        width: int = 64,
+        identified: int = 0,
+        activation: str = "relu",
+        pool: str = "mean",
     ) -> None:
         super().__init__()
-        self.identified = identified
+        self.identified, self.pool = identified, pool
+        self.activation = ACTIVATIONS[activation]()
         widths = [in_channels + identified] + [width] * num_layers
-        self.layers = nn.ModuleList(perceptron([widths[i], width, width]) for i in range(num_layers))
-        self.eps = nn.Parameter(torch.zeros(num_layers))
-        self.head = perceptron([width, *head])
+        self.layers = nn.ModuleList(nn.Linear(wide, next_wide) for wide, next_wide in pairwise(widths))
+        self.eps = nn.Parameter(torch.rand(num_layers))
+        self.head = perceptron([width, *head], activation)
 
     def forward(self, adjacency: Tensor, features: Tensor, place: Tensor) -> Tensor:
         """Outputs of shape ``(B, head[-1])``.
@@ -51,8 +65,9 @@ class GIN(nn.Module):
             eye = torch.eye(n, self.identified, dtype=h.dtype, device=h.device)
             h = torch.cat([h, eye.expand(len(h), -1, -1) * valid], -1)
         for layer, eps in zip(self.layers, self.eps, strict=True):
-            h = layer((1 + eps) * h + adjacency @ h).relu() * valid
-        return self.head(h.sum(1) / valid.sum(1))
+            h = self.activation(layer((1 + eps) * h + adjacency @ h)) * valid
+        total = h.sum(1)
+        return self.head(total / valid.sum(1) if self.pool == "mean" else total)
 
 
 class FlatMLP(nn.Module):
@@ -62,19 +77,20 @@ class FlatMLP(nn.Module):
         nodes: number of nodes, padding among them.
         in_channels: features of a node.
         widths: widths of the layers; the last is the output's.
+        activation: between the layers: "relu" or "tanh".
     """
 
-    def __init__(self, nodes: int, in_channels: int, widths: Sequence[int]) -> None:
+    def __init__(self, nodes: int, in_channels: int, widths: Sequence[int], activation: str = "relu") -> None:
         super().__init__()
-        self.layers = perceptron([nodes * (nodes + in_channels), *widths])
+        self.layers = perceptron([nodes * (nodes + in_channels), *widths], activation)
 
     def forward(self, adjacency: Tensor, features: Tensor, place: Tensor) -> Tensor:
         """Outputs of shape ``(B, widths[-1])``; the arguments are those of `GIN`."""
         return self.layers(torch.cat([adjacency.flatten(1), features.flatten(1)], 1))
 
 
-def perceptron(widths: Sequence[int]) -> nn.Sequential:
-    """Linear layers with ReLU between them.
+def perceptron(widths: Sequence[int], activation: str = "relu") -> nn.Sequential:
+    """Linear layers with an activation between them.
 
     >>> perceptron([2, 3, 1])
     Sequential(
@@ -85,5 +101,5 @@ def perceptron(widths: Sequence[int]) -> nn.Sequential:
     """
     layers: list[nn.Module] = []
     for wide, next_wide in pairwise(widths):
-        layers += [nn.Linear(wide, next_wide), nn.ReLU()]
+        layers += [nn.Linear(wide, next_wide), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])

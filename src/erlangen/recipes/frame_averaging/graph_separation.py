@@ -150,6 +150,7 @@ def _checks(outcomes: list[Outcome]) -> list[Check]:
     control = max(max(outcome.counted.controls.values()) for outcome in outcomes)
     listing = max(outcome.counted.listing for outcome in outcomes)
     audits = [[report["verdict"] for report in outcome.counted.audits] for outcome in outcomes]
+    blind = all(outcome.counted.metrics["gin_equal"] >= outcome.counted.metrics["refinement"] for outcome in outcomes)
     passed = sum(verdicts == list(EXPECTED.values()) for verdicts in audits)
     return [
         Check(
@@ -163,6 +164,11 @@ def _checks(outcomes: list[Outcome]) -> list[Check]:
             "The mean over the different matrices of a frame is the average over the frame.",
             listing < 1e-12,
             f"largest difference {listing:.1e}",
+        ),
+        Check(
+            "graphs-refinement",
+            "GIN takes at least as many pairs for the same as colour refinement does.",
+            blind,
         ),
         Check(
             "graphs-audit",
@@ -183,7 +189,7 @@ def _learning_table(outcomes: list[Outcome], config: Config) -> Table:
     columns = ["network", "one draw %", "ten draws %", "weights", "seconds"]
     title = f"Which of a pair? Held-out pairs of {TITLES[pair_learning.source(config)]}"
     note = (
-        f"Mean ± deviation over seeds; {config.graph_epochs} epochs each, weights of the epoch best in validation.\n"
+        f"Mean ± deviation over seeds; {config.graph_epochs} epochs each, weights of the least validation loss.\n"
         f"One draw: mean of ten tests with one random order each. Ten draws: outputs averaged over ten orders.\n"
         f"Seconds: training per seed, validation included, where it ran."
     )
@@ -192,25 +198,31 @@ def _learning_table(outcomes: list[Outcome], config: Config) -> Table:
 
 def _counting_table(outcomes: list[Outcome], config: Config) -> Table:
     counted = [outcome.counted for outcome in outcomes]
-    rows: list[list[Any]] = []
+    refinement = str(int(counted[0].metrics["refinement"]))
+    rows: list[list[Any]] = [["colour refinement (1-WL)", refinement, refinement, None, None]]
     for name, title in counting.NETWORKS.items():
-        pairs = sorted({int(one.metrics[name]) for one in counted})
+        counts = [_range([one.metrics[key] for one in counted]) for key in (name, f"{name}_equal")]
         control = max(one.controls[name] for one in counted)
         seconds = sum(one.seconds[name] for one in counted) / len(counted)
-        several = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else str(pairs[0])
-        rows.append([title, several, f"{control:.0e}", round(seconds, 2)])
+        rows.append([title, *counts, f"{control:.0e}", round(seconds, 2)])
     note = (
-        f"Undistinguished: numbers differ by less than {counting.NEAR:g} under each of {config.graph_inits} random "
-        f"networks (range over seeds).\nCopies: largest difference of relabelled copies. Seconds: one network on all "
-        f"graphs.\n{counted[0].frames}."
+        f"Near: ten numbers differ by less than {counting.NEAR:g} in sum under each of {config.graph_inits} random "
+        f"networks (range over seeds); equal: by less than {counting.EQUAL:g}.\n"
+        f"Copies: largest difference of relabelled copies. Seconds: one network on all graphs.\n{counted[0].frames}."
     )
-    columns = ["network", "undistinguished pairs", "copies", "seconds"]
+    columns = ["network", "near pairs", "equal pairs", "copies", "seconds"]
     return Table(f"Telling apart {TITLES[counting.source(config)]}", columns, rows, note)
 
 
 def _percent(values: list[float]) -> str:
     numbers = torch.tensor(values, dtype=torch.float64) * 100
     return f"{numbers.mean():.1f} ± {numbers.std():.1f}" if len(values) > 1 else f"{numbers.mean():.1f}"
+
+
+def _range(values: list[float]) -> str:
+    """The least and the largest of whole numbers."""
+    least, largest = int(min(values)), int(max(values))
+    return str(least) if least == largest else f"{least} to {largest}"
 
 
 def _draw(outcomes: list[Outcome], config: Config, file: Path) -> None:
@@ -222,9 +234,11 @@ def _draw(outcomes: list[Outcome], config: Config, file: Path) -> None:
         learning.fill_between(epochs, curves.amin(0), curves.amax(0), color=f"C{colour}", alpha=0.15, linewidth=0)
     learning.set(xlabel="epoch", ylabel="validation accuracy in %", ylim=(None, 101))
     learning.set_title("Which of a pair?")
-    learning.legend(loc="upper left")
+    learning.legend(loc="center right", frameon=False)
     names = list(counting.NETWORKS)
     counts = [sum(outcome.counted.metrics[name] for outcome in outcomes) / len(outcomes) for name in names]
+    pairs.axvline(outcomes[0].counted.metrics["refinement"], color="0.4", linewidth=1, linestyle="--")
+    pairs.text(outcomes[0].counted.metrics["refinement"], 2.5, " 1-WL", color="0.4")
     bars = pairs.barh([counting.NETWORKS[name] for name in names], counts, color=["C0", "C0", "C2", "C2", "C3"])
     pairs.bar_label(bars, labels=[f"{value:g}" for value in counts], padding=3)
     pairs.set_xscale("symlog", linthresh=10)

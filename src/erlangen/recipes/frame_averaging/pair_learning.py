@@ -129,8 +129,6 @@ def learn(config: Config, seed: int, tick: Tick) -> Learned:
             _loss,
             val_data=tuple(column[val] for column in columns),
             metrics=_accuracy,
-            monitor="val_accuracy",
-            mode="max",
             epochs=config.graph_epochs,
             batch_size=BATCH,
             lr=1e-3,

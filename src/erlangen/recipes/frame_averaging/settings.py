@@ -24,7 +24,7 @@ class Config(BaseConfig):
     )
     graph_inits: int = option("random networks that must all fail on a pair of graphs", smoke=3, small=100, paper=100)
     graph_pairs: int = option("pairs of EXP to learn from; a third of them is held out", smoke=30, small=600, paper=600)
-    graph_epochs: int = option("epochs on these pairs", smoke=2, small=120, paper=200)
+    graph_epochs: int = option("epochs on these pairs", smoke=2, small=200, paper=200)
     graph_mlp: bool = option("also train the wide MLP of the paper on them", smoke=False, small=False, paper=True)
     # continuity
     path_steps: int = option("steps along the path", smoke=40, small=400, paper=400)
