@@ -192,12 +192,13 @@ def measure(folder):
 
 def main(folder, seed, chains):
     folder = Path(folder)
-    draws = random.Random(seed)
+    draws = random.Random()
     (folder / "whole").mkdir()
     whole, length = measure(folder / "whole")
     report = {"whole": whole, "chains": []}
 
     def chain(name, how, every, kill):
+        draws.seed(f"{seed} {name}")
         (folder / name).mkdir()
         kills, ended = 0, None
         while ended is None:

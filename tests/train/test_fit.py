@@ -4,7 +4,9 @@ import copy
 import csv
 import functools
 import math
+import os
 import random
+import signal
 import subprocess
 import sys
 
@@ -175,6 +177,26 @@ def test_an_exception_loses_nothing(tmp_path, monkeypatch, settings, step, look)
     model = make(1 if (tmp_path / "last.safetensors").exists() else 0)  # weights it comes with do not matter
     again = run(model, out=tmp_path, resume=True, checkpoint_every=0.0, **settings)
     assert numbers(again) == numbers(whole) and same(again.model, whole.model)
+
+
+def test_ctrl_c_arrives_as_such_and_is_heard_again():
+    def pressing(model, batch):
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(loss=pressing)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_sigterm_is_no_success(tmp_path):
+    def terminated(model, batch):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return loss(model, batch)
+
+    with pytest.raises(SystemExit) as caught:
+        run(loss=terminated)
+    assert caught.value.code == 143
 
 
 def test_history_is_a_table_on_disk(tmp_path):

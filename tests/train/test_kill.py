@@ -25,7 +25,7 @@ def test_weights_and_history_are_the_same_to_the_last_bit(report):
 
 
 def test_trainings_were_killed_and_did_not_begin_anew(report):
-    assert sum(chain["kills"] for chain in report["chains"]) >= 12
+    assert sum(chain["kills"] for chain in report["chains"]) >= 10
     for chain in report["chains"]:
         if chain["how"].endswith("a write"):
             assert chain["kills"] >= 3

@@ -22,6 +22,7 @@ from erlangen.train.optimizers import MakeOptimizer, Schedule
 from erlangen.train.plan import Loss, Metrics, Plan, differences
 from erlangen.train.quiet import quiet_lightning
 from erlangen.train.randomness import random_state_kept
+from erlangen.train.signals import signals_passed_on
 
 
 @dataclass
@@ -195,7 +196,8 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resum
         model.train()
         task = Task(model, plan, settings, bar, stored, unwatched=ours)
         try:
-            trainer.fit(task)
+            with signals_passed_on(trainer):
+                trainer.fit(task)
         finally:
             bar.close()
             model.to(device)

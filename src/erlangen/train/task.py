@@ -257,9 +257,6 @@ class Task(LightningModule):
             self.trainer.strategy.barrier("files written")  # nobody looks for them, or is gone, before they are there
         self.bar.close()
 
-    def on_exception(self, exception: BaseException) -> None:
-        self.bar.close()
-
     # ------------------------------------------------------------ checkpoints
     def _due(self, seconds: float) -> bool:
         """Whether a checkpoint is due; writing takes at most a tenth of the time, unless every step was asked for."""
