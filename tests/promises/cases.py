@@ -20,6 +20,8 @@ from erlangen.groups import (
     Symmetry,
     Vector,
 )
+from erlangen.recipes.frame_averaging.particle_networks import EGNN, GNN, Reframed
+from erlangen.recipes.frame_averaging.point_networks import MeanLine, PointNet
 from erlangen.symmetrize import (
     DirectionFrame,
     FixedSigns,
@@ -173,3 +175,23 @@ def padded_clouds(generator):
     mask = torch.arange(6) < torch.tensor([[4], [6], [5]])
     net = symmetrize(ZeroPadding(Backbone()), promised, PCAFrame(G, mask=1))
     return net, (torch.randn(3, 6, 3, generator=generator) * mask[..., None], mask)
+
+
+def _particles(generator):
+    position, velocity = (torch.randn(3, 5, 3, generator=generator) for _ in range(2))
+    return position, velocity, torch.randn(3, 5, generator=generator).sign()
+
+
+@promise
+def particles_by_distances(generator):
+    return EGNN(channels=8, num_layers=2), _particles(generator)
+
+
+@promise
+def particles_in_new_frames_of_every_layer(generator):
+    return Reframed(GNN(channels=12, num_layers=2)), _particles(generator)
+
+
+@promise
+def normals_up_to_sign(generator):
+    return MeanLine(PointNet(width=4)), (torch.randn(3, 12, 3, generator=generator),)

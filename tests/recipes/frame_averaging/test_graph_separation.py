@@ -1,6 +1,7 @@
 """Graph separation at size smoke, with generated pairs and with real files; its parts on cases done by hand."""
 
 import dataclasses
+from pathlib import Path
 
 import networkx
 import pytest
@@ -105,7 +106,7 @@ def test_steps_are_counted():
 
 
 def test_drawn_orders_sort_places_and_leave_padding_last():
-    pairs = load_pairs(Config(size="smoke", data=None if data_root() else ".")).first(4)
+    pairs = load_pairs(Config(size="smoke", data=None if data_root() else Path("."))).first(4)
     places = place(pairs, spectral_ranks(pairs))
     n = places.shape[1]
     seen = []
@@ -158,7 +159,7 @@ def test_the_wide_mlp_has_the_input_of_the_paper():
 
 
 def test_the_promises_are_kept():
-    pairs = load_pairs(Config(size="smoke", data=None if data_root() else ".")).first(6)
+    pairs = load_pairs(Config(size="smoke", data=None if data_root() else Path("."))).first(6)
     inputs = (pairs.adjacency, pairs.bits, place(pairs, spectral_ranks(pairs)))
     network = GIN(1, (3,), identified=inputs[0].shape[1])
     assert audit(GIN(1, (3,)), *inputs, symmetry=PROMISE, num_elements=4).verdict == "exact"
