@@ -272,6 +272,19 @@ def test_a_stopped_run_leaves_nothing_behind(tmp_path, name, code, workers):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupt_within_an_import_ends_with_the_same_code(tmp_path):
+    (tmp_path / "driver.py").write_text(
+        "import sys\n"
+        "from erlangen.cli import command\n"
+        "def stopped(arguments):\n"
+        "    exec('raise KeyboardInterrupt')\n"
+        "command._dispatch = stopped\n"
+        "sys.exit(command.main([]))\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "driver"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (130, "erlangen: stopped; nothing is left half-written")
+
+
 def test_a_reader_that_stops_reading_is_no_error():
     command = f"{sys.executable} -m erlangen list | true"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)

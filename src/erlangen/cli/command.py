@@ -66,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _dispatch(given)
     except KeyboardInterrupt as stop:
         print("\nerlangen: stopped; nothing is left half-written", file=sys.stderr)
+        # An interrupt that passed through an `exec` of text (imports of dataclasses do that) stays noted in the
+        # interpreter, which then ends `python -m` by the signal instead of with our code; another `exec` clears it.
+        exec("")
         return 143 if isinstance(stop, _Terminated) else 130
     except BrokenPipeError:  # the reader of `erlangen list | head` has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
