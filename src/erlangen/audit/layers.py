@@ -6,7 +6,6 @@ declares itself, or to what the caller says in ``hidden``.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -74,11 +73,7 @@ def _catch_inputs(
 ) -> dict[str, tuple[tuple[Any, ...], list[str]]]:
     """What the named layers receive in one run of a copy; of several calls the first."""
     caught: dict[str, tuple[tuple[Any, ...], list[str]]] = {}
-    try:
-        private = copy.deepcopy(module).eval()
-    except Exception:
-        private = None
-    runner = Runner(module if private is None else private, None, [])
+    runner = Runner(module, None, [])
     target = runner.module
     assert isinstance(target, nn.Module)
 

@@ -22,7 +22,7 @@ usage: erlangen run NAME [options]
 Reruns a recipe: trains, measures, judges its claims, and writes result.json and figures.
 
   erlangen run quickstart
-  erlangen run quickstart --size smoke --seeds 3 --out /tmp/try
+  erlangen run quickstart --size smoke --seeds 3 --out my-run
   erlangen run quickstart --print-config > my.yaml
   erlangen run quickstart --config my.yaml --steps 1000
 

@@ -119,15 +119,22 @@ class Samples:
     def _lift(self, group: Group, g: Element, place: Tensor) -> Element:
         if isinstance(group, Product):
             return tuple(self._lift(f, part, place) for f, part in zip(group.factors, g, strict=True))
-        return map_element(lambda t: t[place.to(t.device)], g) if group.batch_shape(g) == (self.count,) else g
+        batch = group.batch_shape(g)
+        if not batch or batch[-1] != self.count:
+            return g
+        return map_element(lambda t: t.index_select(len(batch) - 1, place.to(t.device)), g)
+
+    def lift(self, name: str, action: Action, g: Element, x: Any) -> Element:
+        """The element of every row of a tensor, from that of every sample (the last batch axis of ``g``)."""
+        place = self.place(name, action, x)
+        return g if place is None else self._lift(action.group, g, place)
 
     def act(self, action: Action, g: Element, x: Any, name: str = "x") -> Any:
         """Moves one input (or output): each sample by its own element, or all by one."""
         return map_leaves(partial(self._move, g), action, x, name)
 
     def _move(self, g: Element, name: str, action: Action, x: Any) -> Any:
-        place = self.place(name, action, x)
-        return action(g if place is None else self._lift(action.group, g, place), x)
+        return action(self.lift(name, action, g, x), x)
 
     def act_all(self, actions: Sequence[Action], g: Element, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Moves all inputs."""
@@ -172,8 +179,17 @@ class Samples:
     def _permutes_nodes(self, group: Group) -> bool:
         return self.graph is not None and isinstance(group, Symmetric) and group.size == self.graph.shape[0]
 
-    def repeat(self, actions: Sequence[Action], inputs: Sequence[Any], copies: int) -> tuple[Any, ...]:
+    def repeat(
+        self, actions: Sequence[Action], inputs: Sequence[Any], copies: int, g: Element | None = None
+    ) -> tuple[Any, ...]:
         """The batch, ``copies`` times over, as one batch: sample ``b`` of copy ``f`` is sample ``f * count + b``.
+
+        Args:
+            actions: the actions on the inputs.
+            inputs: the inputs.
+            copies: how many.
+            g: elements of batch shape ``(copies, count)`` that move the samples of the copies. They act on the inputs
+                as they are, seen through a new first axis, so that nothing is copied before it is moved.
 
         Raises:
             ValueError: when the inputs have no batch axis.
@@ -181,18 +197,21 @@ class Samples:
         if self.count is None:
             raise ValueError(f"the inputs have no batch axis to repeat: {self.reason}")
         nodes = 0 if self.graph is None else self.graph.shape[0]
-        copy_leaf, pairs = partial(self._repeat_leaf, copies), enumerate(zip(actions, inputs, strict=True))
+        copy_leaf, pairs = partial(self._repeat_leaf, copies, g), enumerate(zip(actions, inputs, strict=True))
         out = [map_leaves(copy_leaf, a, x, f"input {i}") for i, (a, x) in pairs]
         return tuple(self._recount(x, nodes * copies, self.count * copies) for x in out)
 
-    def _repeat_leaf(self, copies: int, name: str, action: Action, x: Any) -> Any:
+    def _repeat_leaf(self, copies: int, g: Element | None, name: str, action: Action, x: Any) -> Any:
         if _is(action, BatchVector):
             return action.repeat(x, copies, self.count)
         if _is(action, EdgeIndex) and self.graph is not None:
             return action.repeat(x, copies, self.graph.shape[0])
         if isinstance(action, Fixed) and not (isinstance(x, Tensor) and self.has_rows(name, action, x)):
             return x
-        return action.repeat(x, copies)
+        if g is None or isinstance(action, Fixed):
+            return action.repeat(x, copies)
+        moved = action(self.lift(name, action, g, x), x[None])
+        return moved.expand(copies, *moved.shape[1:]).flatten(0, 1)
 
     def has_rows(self, name: str, action: Action, x: Tensor) -> bool:
         """Whether the first axis of a tensor runs over samples, or over parts that belong to samples."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from erlangen.groups import Action, Element, Group, Product, Symmetry
-from erlangen.groups.element import map_element, tensors
+from erlangen.groups.element import cast, map_element, tensors
 from erlangen.groups.fields import map_leaves
 from erlangen.groups.samples import Samples, leaves
 from erlangen.symmetrize.frame import Frame
@@ -46,18 +46,13 @@ class Symmetrized(nn.Module):
         promise = self.symmetry.bind(*inputs)
         samples = Samples.find(promise.inputs, inputs)
         elements, weight = self._elements(inputs, 1 if samples.count is None else samples.count)
-        count, copies = _leading(elements)
+        copies = _leading(elements)[1]
         if samples.count is None:
             return self._one_by_one(promise, inputs, elements, weight, copies)
         # Copy-major order: sample b of copy f is sample f * count + b of the large batch.
-        flat = map_element(lambda t: t.transpose(0, 1).reshape(copies * count, *t.shape[2:]), elements)
-        large = samples.repeat(promise.inputs, inputs, copies)
-        promise = self.symmetry.bind(*large)
-        lots = Samples.find(promise.inputs, large)
-        g = self._whole(promise.group, flat)
-        y = self.backbone(*lots.act_all(promise.inputs, promise.group.inverse(g), large))
-        y = lots.act(promise.output, g, y, "output")
-        return map_leaves(partial(_mean, lots, copies, weight), promise.output, y, "output")
+        g = self._whole(promise.group, map_element(lambda t: t.transpose(0, 1), elements))
+        y = self.backbone(*samples.repeat(promise.inputs, inputs, copies, promise.group.inverse(g)))
+        return map_leaves(partial(_mean, samples, copies, g, weight), promise.output, y, "output")
 
     def _one_by_one(
         self, promise: Symmetry, inputs: tuple[Any, ...], elements: Element, weight: Tensor | None, copies: int
@@ -106,16 +101,21 @@ class Symmetrized(nn.Module):
         return f"{self.symmetry!r}, frame={self.frame!r}, average={self.average!r}"
 
 
-def _mean(lots: Samples, copies: int, weight: Tensor | None, name: str, action: Action, y: Any) -> Any:
-    """The mean over the copies of one output."""
-    if not isinstance(y, Tensor) or not lots.has_rows(name, action, y):
+def _mean(samples: Samples, copies: int, g: Element, weight: Tensor | None, name: str, action: Action, y: Any) -> Any:
+    """One output, every copy moved back, and their mean."""
+    divides = isinstance(y, Tensor) and y.ndim > 0 and y.shape[0] % copies == 0
+    rows = y.unflatten(0, (copies, y.shape[0] // copies)) if divides else None
+    if rows is None or not samples.has_rows(name, action, rows[0]):
         got = f"shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
-        raise ValueError(f"{name}: the backbone must return a row per sample, {lots.count} here, got {got}")
-    place = lots.place(name, action, y)
-    rows = y.unflatten(0, (copies, y.shape[0] // copies))
+        wanted = copies * (samples.count or 0)
+        raise ValueError(f"{name}: the backbone must return a row per sample, {wanted} here, got {got}")
+    # The backbone has rounded to the dtype of its output: moving it back needs no finer one.
+    back = cast(samples.lift(name, action, g, rows[0]), rows.dtype) if rows.is_floating_point() else g
+    rows = action(back, rows)
     if weight is None:
         return rows.mean(0)
-    w = weight.T if place is None else weight.T[:, place[: rows.shape[1]]]
+    place = samples.place(name, action, rows[0])
+    w = weight.T if place is None else weight.T[:, place]
     return (rows * w.reshape(*w.shape, *(1,) * (rows.ndim - 2)).to(rows.dtype)).sum(0)
 
 
