@@ -38,7 +38,7 @@ class Points(Action):
         if shift is not None:
             k = matrix.ndim - 2
             y = y + shift.reshape(*shift.shape[:-1], *(1,) * (y.ndim - 1 - k), shift.shape[-1]).to(y.dtype)
-        return y.to(x.dtype)
+        return y.to(x.dtype).contiguous()
 
     def tangent(self, A: Element, x: Any) -> Any:
         matrix = self.group.matrix_tangent(A)
@@ -47,7 +47,7 @@ class Points(Action):
         if shift is not None:
             k = matrix.ndim - 2
             y = y + shift.reshape(*shift.shape[:-1], *(1,) * (y.ndim - 1 - k), shift.shape[-1]).to(y.dtype)
-        return y.to(x.dtype)
+        return y.to(x.dtype).contiguous()
 
     def check(self, x: Any, name: str = "x") -> None:
         require_field(x, name, repr(self), self.group)

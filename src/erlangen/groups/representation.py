@@ -78,10 +78,10 @@ class Representation(Action):
     def __call__(self, g: Element, x: Any) -> Any:
         if self.permutes:
             return permute_axis(self.permutation(g), x, -1)
-        return apply_matrix(self.rho(g), x).to(x.dtype)
+        return apply_matrix(self.rho(g), x).to(x.dtype).contiguous()
 
     def tangent(self, A: Element, x: Any) -> Any:
-        return apply_matrix(self.drho(A), x).to(x.dtype)
+        return apply_matrix(self.drho(A), x).to(x.dtype).contiguous()
 
     def check(self, x: Any, name: str = "x") -> None:
         require_field(x, name, repr(self), self.group)

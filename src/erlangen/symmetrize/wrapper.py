@@ -16,29 +16,38 @@ from erlangen.symmetrize.frame import Frame
 from erlangen.symmetrize.whole import WholeGroup
 
 AVERAGES = ("full", "sample", "weighted")
+CACHED = 2**15  # numbers of an input that a call of the backbone gets on the CPU, so that what it makes stays in caches
 
 
 class Symmetrized(nn.Module):
     r"""A backbone averaged over a frame, :math:`\sum_{h \in F(x)} w_h\; h \cdot \phi(h^{-1} \cdot x)`.
 
-    Made by :func:`symmetrize`. The copies of a batch run as one larger batch, so the backbone is called once; inputs
-    without a batch axis are run one copy after another.
+    Made by :func:`symmetrize`. The copies of a batch run as larger batches, ``chunk`` copies in each; inputs without a
+    batch axis are run one copy after another.
 
     Attributes:
         backbone: the wrapped module; its parameters are the only ones.
         frame: the frame.
         average: "full", "sample" or "weighted".
+        chunk: how many copies of the batch the backbone gets at once; None chooses.
         symmetry: what the wrapper promises.
     """
 
     def __init__(
-        self, backbone: nn.Module, symmetry: Symmetry, frame: Frame, average: str, generator: torch.Generator | None
+        self,
+        backbone: nn.Module,
+        symmetry: Symmetry,
+        frame: Frame,
+        average: str,
+        generator: torch.Generator | None,
+        chunk: int | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.frame = frame
         self.average = average
         self.generator = generator
+        self.chunk = chunk
         self.symmetry = symmetry
 
     def forward(self, *inputs: Any) -> Any:
@@ -49,10 +58,31 @@ class Symmetrized(nn.Module):
         copies = _leading(elements)[1]
         if samples.count is None:
             return self._one_by_one(promise, inputs, elements, weight, copies)
-        # Copy-major order: sample b of copy f is sample f * count + b of the large batch.
-        g = self._whole(promise.group, map_element(lambda t: t.transpose(0, 1), elements))
-        y = self.backbone(*samples.repeat(promise.inputs, inputs, copies, promise.group.inverse(g)))
-        return map_leaves(partial(_mean, samples, copies, g, weight), promise.output, y, "output")
+        back = self.frame.group.inverse(elements)
+        outputs, chunk = [], self._chunk(promise, inputs, copies)
+        for first in range(0, copies, chunk):
+            # Copy-major order: sample b of copy f is sample f * count + b of the larger batch.
+            g, inverse = (
+                self._whole(promise.group, map_element(partial(_copies, first, first + chunk), e))
+                for e in (elements, back)
+            )
+            share = 1 / copies if weight is None else _copies(first, first + chunk, weight)
+            n = min(chunk, copies - first)
+            y = self.backbone(*samples.repeat(promise.inputs, inputs, n, inverse))
+            outputs.append(map_leaves(partial(_move_back, samples, n, g, share), promise.output, y, "output"))
+        return _total(promise.output, outputs)
+
+    def _chunk(self, promise: Symmetry, inputs: tuple[Any, ...], copies: int) -> int:
+        """How many copies run at once."""
+        if self.chunk is not None:
+            return self.chunk
+        tensors = [x for _, _, x in leaves(promise.inputs, inputs) if isinstance(x, Tensor)]
+        # Statistics of a batch must be those of all copies, or they would depend on the order of the frame.
+        counts = any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in self.backbone.modules())
+        if counts or any(x.device.type != "cpu" for x in tensors):
+            return copies
+        largest = max((x.numel() for x in tensors), default=0)
+        return min(copies, max(1, CACHED // max(1, largest)))
 
     def _one_by_one(
         self, promise: Symmetry, inputs: tuple[Any, ...], elements: Element, weight: Tensor | None, copies: int
@@ -62,9 +92,10 @@ class Symmetrized(nn.Module):
             g = self._whole(promise.group, map_element(lambda t, f=f: t[0, f], elements))
             back = promise.group.inverse(g)
             moved = tuple(action(back, x) for action, x in zip(promise.inputs, inputs, strict=True))
-            outputs.append(promise.output(g, self.backbone(*moved)))
-        shares = [1 / copies] * copies if weight is None else weight[0].tolist()
-        return _weighted_sum(promise.output, outputs, shares)
+            share = 1 / copies if weight is None else weight[0, f].item()
+            y = promise.output(g, self.backbone(*moved))
+            outputs.append(map_leaves(lambda name, action, x, share=share: share * x, promise.output, y, "output"))
+        return _total(promise.output, outputs)
 
     def _elements(self, inputs: tuple[Any, ...], count: int) -> tuple[Element, Tensor | None]:
         elements, weight = self.frame(*inputs)
@@ -101,8 +132,10 @@ class Symmetrized(nn.Module):
         return f"{self.symmetry!r}, frame={self.frame!r}, average={self.average!r}"
 
 
-def _mean(samples: Samples, copies: int, g: Element, weight: Tensor | None, name: str, action: Action, y: Any) -> Any:
-    """One output, every copy moved back, and their mean."""
+def _move_back(
+    samples: Samples, copies: int, g: Element, share: Tensor | float, name: str, action: Action, y: Any
+) -> Any:
+    """One output of some copies, every copy moved back, times their shares, summed."""
     divides = isinstance(y, Tensor) and y.ndim > 0 and y.shape[0] % copies == 0
     rows = y.unflatten(0, (copies, y.shape[0] // copies)) if divides else None
     if rows is None or not samples.has_rows(name, action, rows[0]):
@@ -112,11 +145,11 @@ def _mean(samples: Samples, copies: int, g: Element, weight: Tensor | None, name
     # The backbone has rounded to the dtype of its output: moving it back needs no finer one.
     back = cast(samples.lift(name, action, g, rows[0]), rows.dtype) if rows.is_floating_point() else g
     rows = action(back, rows)
-    if weight is None:
-        return rows.mean(0)
+    if not isinstance(share, Tensor):
+        return (rows[0] if copies == 1 else rows.sum(0)) * share
     place = samples.place(name, action, rows[0])
-    w = weight.T if place is None else weight.T[:, place]
-    return (rows * w.reshape(*w.shape, *(1,) * (rows.ndim - 2)).to(rows.dtype)).sum(0)
+    share = share if place is None else share[:, place]
+    return (rows * share.reshape(*share.shape, *(1,) * (rows.ndim - 2)).to(rows.dtype)).sum(0)
 
 
 def _leading(elements: Element) -> tuple[int, int]:
@@ -124,10 +157,20 @@ def _leading(elements: Element) -> tuple[int, int]:
     return first.shape[0], first.shape[1]
 
 
-def _weighted_sum(action: Action, outputs: list[Any], shares: list[float]) -> Any:
-    columns = zip(*([value for _, _, value in leaves((action,), (y,))] for y in outputs), strict=True)
-    sums = iter([sum(s * v for s, v in zip(shares, column, strict=True)) for column in columns])
+def _copies(first: int, last: int, t: Tensor) -> Tensor:
+    """Some of the copies, ``(count, copies, ...)``, as a leading axis."""
+    return t[:, first:last].transpose(0, 1)
+
+
+def _total(action: Action, outputs: list[Any]) -> Any:
+    if len(outputs) == 1:
+        return outputs[0]
+    sums = iter([sum(column) for column in zip(*(_values(action, y) for y in outputs), strict=True)])
     return map_leaves(lambda name, part, value: next(sums), action, outputs[0], "output")
+
+
+def _values(action: Action, y: Any) -> list[Any]:
+    return [value for _, _, value in leaves((action,), (y,))]
 
 
 def _factor(group: Product, frame_group: Group) -> int:
@@ -143,6 +186,7 @@ def symmetrize(
     frame: Frame | None = None,
     average: str = "full",
     generator: torch.Generator | None = None,
+    chunk: int | None = None,
 ) -> Symmetrized:
     r"""Makes a backbone keep a promise, by averaging it over a frame.
 
@@ -152,13 +196,16 @@ def symmetrize(
     product: then the others must be kept by the backbone itself, and commute with the frame.
 
     Args:
-        backbone: any module; called on a larger batch of moved copies.
+        backbone: any module; called on larger batches of moved copies.
         symmetry: what it shall keep: the actions on its inputs and its output, all exact.
         frame: a :class:`~erlangen.symmetrize.Frame`; by default a finite group, whole.
         average: "full" over all elements (with the frame's weights, if it gives some); "weighted", the same, refusing a
             frame without weights; "sample", one random element per sample and call, which keeps the promise in
             expectation.
         generator: randomness of "sample"; by default torch's own.
+        chunk: how many copies of the batch the backbone gets at once, which bounds memory where no gradient is kept. By
+            default all of them on an accelerator; on the CPU as many as its caches hold, which is faster, unless batch
+            normalisation is being trained, whose statistics are those of all copies.
 
     Raises:
         ValueError: when the frame does not fit the symmetry, an action is not exact, or the group is infinite and there
@@ -181,6 +228,8 @@ def symmetrize(
         raise TypeError(f"symmetrize(symmetry): a Symmetry, got {type(symmetry).__name__}")
     if average not in AVERAGES:
         raise ValueError(f"symmetrize(average): one of {', '.join(AVERAGES)}, got {average!r}")
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"symmetrize(chunk): a whole number from 1, or None, got {chunk}")
     inexact = next((a for a in (*symmetry.inputs, symmetry.output) if not a.exact), None)
     if inexact is not None:
         raise ValueError(f"symmetrize(symmetry): {inexact!r} resamples, and a frame of it would not be exact")
@@ -199,4 +248,4 @@ def symmetrize(
         where.append(f"the backbone keeps {rest}")
     kind = "in_expectation" if average == "sample" else getattr(frame, "kind", "exact")
     promise = symmetry.replace(kind=kind, bound=None, holds_where=", ".join(where))
-    return Symmetrized(backbone, promise, frame, average, generator)
+    return Symmetrized(backbone, promise, frame, average, generator, chunk)
