@@ -32,6 +32,9 @@ def test_seeds_and_experiments():
     [
         ({"seeds": 0}, "seeds is 0; it takes a whole number from 1"),
         ({"workers": 0}, "workers is 0; it takes a whole number from 1"),
+        ({"devices": 0}, "devices is 0; it takes a whole number from 1"),
+        ({"num_nodes": -1}, "num_nodes is -1; it takes a whole number from 1"),
+        ({"workers": 2, "devices": 2}, "workers is 2; it takes 1 where devices or machines share a training"),
         ({"seed": -1}, "seed is -1; it takes a whole number from 0"),
         ({"experiment": "secnd"}, "experiment is 'secnd'; it takes all, first, second; did you mean 'second'?"),
     ],
@@ -43,9 +46,10 @@ def test_what_has_no_meaning_is_refused(settings, message):
 
 
 def test_a_result_keeps_what_can_change_a_number_and_no_places():
-    kept = Mine(data=Path("/data"), out=Path("/out"), workers=3).to_dict()
+    kept = Mine(data=Path("/data"), out=Path("/out"), workers=3, resume=True).to_dict()
     assert kept == {
-        "size": "small", "seed": 0, "seeds": 5, "experiment": "all", "device": "cpu", "steps": 20, "widths": (8, 8),
+        "size": "small", "seed": 0, "seeds": 5, "experiment": "all", "device": "cpu", "devices": 1, "num_nodes": 1,
+        "strategy": "auto", "steps": 20, "widths": (8, 8),
     }  # fmt: skip
 
 
@@ -64,6 +68,17 @@ def test_an_option_has_one_default_or_one_for_each_size():
     for arguments in ({}, {"default": 1, "smoke": 1, "small": 2, "paper": 3}, {"smoke": 1, "small": 2}):
         with pytest.raises(TypeError, match="one for each of smoke, small, paper"):
             option("help", **arguments)
+
+
+def test_trainings_are_kept_below_the_folder_each_in_its_own():
+    assert Mine().fit_options("nbody", 0) == {"devices": 1, "num_nodes": 1, "strategy": "auto"}
+    asked = Mine(out=Path("x"), devices=2, strategy="ddp").fit_options("nbody", 0, "fa")
+    assert asked == {
+        "devices": 2, "num_nodes": 1, "strategy": "ddp",
+        "out": Path("x/trainings/nbody/0/fa"), "resume": False, "overwrite": True,
+    }  # fmt: skip
+    going_on = Mine(out=Path("x"), resume=True).fit_options(3)
+    assert (going_on["resume"], going_on["overwrite"]) == (True, False)
 
 
 def test_help_names_the_defaults():

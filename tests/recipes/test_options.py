@@ -18,6 +18,15 @@ def test_values_get_their_types():
     assert config == Config(size="smoke", steps=3, batch_size=8, learning_rate=0.01, out=Path("x"))
 
 
+def test_a_flag_stands_alone_or_with_its_value():
+    assert [parse(Config, given).resume for given in ([], ["--resume"], ["--resume", "--seed", "1"])] == [
+        False,
+        True,
+        True,
+    ]
+    assert [parse(Config, [f"--resume={word}"]).resume for word in ("true", "false")] == [True, False]
+
+
 def test_yaml_gives_settings_and_later_options_win(tmp_path):
     file = tmp_path / "my.yaml"
     file.write_text("size: smoke\nsteps: 5\nimages: mnist\n")

@@ -280,6 +280,15 @@ def test_progress_can_be_a_function_of_ones_own():
     assert len(ticks) == 12
 
 
+def test_what_goes_on_counts_the_steps_that_are_behind(tmp_path):
+    ticks = []
+    first = run(out=tmp_path)
+    again = run(out=tmp_path, resume=True, progress=lambda: ticks.append(1))
+    assert len(ticks) == 12 and same(first.model, again.model)
+    assert (again.seconds, again.processor_seconds) == (first.seconds, first.processor_seconds)
+    assert first.processor_seconds > 0
+
+
 def test_progress_is_quiet_when_it_is_soon_over(capfd):
     run(progress=True)
     assert capfd.readouterr() == ("", "")

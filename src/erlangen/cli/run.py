@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from erlangen.cli.options import BadInputError
-from erlangen.recipes import Entry, find
+from erlangen.recipes import TRAININGS, Entry, find, is_first_process
 from erlangen.recipes.options import describe, parse, to_yaml
 from erlangen.report import Result, ResultError, print_result
 
@@ -25,10 +26,12 @@ Reruns a recipe: trains, measures, judges its claims, and writes result.json and
   erlangen run quickstart --size smoke --seeds 3 --out my-run
   erlangen run quickstart --print-config > my.yaml
   erlangen run quickstart --config my.yaml --steps 1000
+  erlangen run frame-averaging --resume
 
-options of every recipe:
+options of every recipe (further ones: erlangen run NAME --help):
   --config FILE     settings from a YAML file; options after it win
   --print-config    print all settings as YAML and stop
+  --resume          go on where an interrupted run into the same folder stopped: what is trained stays trained
   --strict          exit with 1 if a claim does not hold or a check fails (undecided is no failure)
   -h, --help        after NAME: the recipe's experiments, claims and own options
 
@@ -56,12 +59,21 @@ def run_command(given: list[str]) -> int:
         print(to_yaml(config), end="")
         return 0
     _require_device(config.device)
+    from erlangen.train import CheckpointError, remove_trainings
+
     started = time.perf_counter()
     out = config.output_folder(entry.name)
     with _output_folder(out):
-        result = recipe.run(dataclasses.replace(config, out=out))
+        try:
+            result = recipe.run(dataclasses.replace(config, out=out))
+        except CheckpointError as error:
+            hint = "; without --resume all begins anew" if config.resume else ""
+            raise BadInputError(f"--out: {error}{hint}") from error
+        if not is_first_process():  # the first one does the rest
+            return 0
         result.environment["seconds"] = round(time.perf_counter() - started, 1)
         result.save(out / "result.json")
+    remove_trainings(out / TRAININGS)
     print_result(result)
     print("\nFiles")
     for name, what in {"result.json": "every number, claim and verdict", **result.figures}.items():
@@ -113,6 +125,10 @@ def _output_folder(out: Path) -> Iterator[None]:
         ours = isinstance(error.filename, str) and out in Path(error.filename).parents
         if ours or error.errno == errno.ENOSPC:
             raise BadInputError(f"--out {out}: cannot be written to ({error.strerror})") from error
+        raise
+    except KeyboardInterrupt:
+        if (out / TRAININGS).exists() and is_first_process():
+            print("\nerlangen: what is trained is kept; the same command with --resume goes on", file=sys.stderr)
         raise
     finally:
         _remove_empty(missing)

@@ -6,6 +6,18 @@
 """
 
 from erlangen.recipes.catalog import CATALOG, Entry, UnknownRecipeError, find
-from erlangen.recipes.config import Config, ConfigError, did_you_mean, option
+from erlangen.recipes.config import TRAININGS, Config, ConfigError, did_you_mean, option
+from erlangen.recipes.progress import is_first_process
 
-__all__ = ["CATALOG", "Config", "ConfigError", "Entry", "UnknownRecipeError", "did_you_mean", "find", "option"]
+__all__ = [
+    "CATALOG",
+    "TRAININGS",
+    "Config",
+    "ConfigError",
+    "Entry",
+    "UnknownRecipeError",
+    "did_you_mean",
+    "find",
+    "is_first_process",
+    "option",
+]

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 Size = Literal["smoke", "small", "paper"]
 SIZES: tuple[Size, ...] = ("smoke", "small", "paper")
 ALL = "all"
+TRAININGS = "trainings"  # folder, beside the result, of what an interrupted run goes on from
 _BY_SIZE, _HELP = "by_size", "help"
 C = TypeVar("C", bound="Config")
 
@@ -62,6 +63,10 @@ class Config:
     out: Path | None = option("folder for result.json and figures; default: runs/NAME", None)
     workers: int = option("processes that run seeds side by side", 1)
     device: str = option("where to compute: cpu, cuda, cuda:1, ...", "cpu")
+    resume: bool = option("go on where an interrupted run into the same folder stopped", False)
+    devices: int = option("devices that share a training, Lightning's", 1)
+    num_nodes: int = option("machines that share it, Lightning's", 1)
+    strategy: str = option("how they share it, Lightning's: ddp, fsdp, ddp_spawn, ...", "auto")
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -69,9 +74,11 @@ class Config:
         for item in fields(self):
             if _BY_SIZE in item.metadata and getattr(self, item.name) is None:
                 object.__setattr__(self, item.name, item.metadata[_BY_SIZE][self.size])
-        for name in ("seeds", "workers"):
+        for name in ("seeds", "workers", "devices", "num_nodes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it takes a whole number from 1")
+        if self.workers > 1 and self.devices * self.num_nodes > 1:
+            raise ConfigError(f"workers is {self.workers}; it takes 1 where devices or machines share a training")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; it takes a whole number from 0")
         takes = (ALL, *self.experiments)
@@ -94,13 +101,28 @@ class Config:
         return self.experiments if self.experiment == ALL else (self.experiment,)
 
     def to_dict(self) -> dict[str, Any]:
-        """Settings that can change a number, as plain values: all but where data lie, where results go, and workers."""
-        where = ("data", "out", "workers")
+        """Settings that can change a number, as plain values: not where data lie or results go, workers, resume."""
+        where = ("data", "out", "workers", "resume")
         return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in where}
 
     def output_folder(self, recipe: str) -> Path:
         """``out``, or ``runs/NAME`` below the current folder."""
         return Path("runs", recipe) if self.out is None else self.out
+
+    def fit_options(self, *training: str | int) -> dict[str, Any]:
+        """What a recipe hands on to each `erlangen.train.fit`: where its state is kept, and on what it runs.
+
+        Args:
+            *training: What tells this training from the recipe's others, for instance experiment, seed, network.
+
+        >>> Config(out=Path("runs/mine"), resume=True).fit_options("nbody", 0, "egnn")["out"].as_posix()
+        'runs/mine/trainings/nbody/0/egnn'
+        """
+        shared = {"devices": self.devices, "num_nodes": self.num_nodes, "strategy": self.strategy}
+        if self.out is None:
+            return shared
+        folder = self.out.joinpath(TRAININGS, *map(str, training))
+        return shared | {"out": folder, "resume": self.resume, "overwrite": not self.resume}
 
     @classmethod
     def options(cls) -> dict[str, tuple[Any, str]]:

@@ -58,7 +58,7 @@ def _parser(jsonargparse: Any, config_class: type[Config], program: str) -> Any:
     parser.add_argument("--config", action="config")
     for name, (kind, _) in config_class.options().items():
         flags = [f"--{name}"] + ([f"--{name.replace('_', '-')}"] if "_" in name else [])
-        parser.add_argument(*flags, type=kind, default=None)
+        parser.add_argument(*flags, type=kind, default=None, **({"nargs": "?", "const": True} if kind is bool else {}))
     return parser
 
 

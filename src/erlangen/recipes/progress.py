@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,12 @@ from erlangen.extras import require
 
 _PATIENCE = 1.0  # seconds before a bar appears
 _EVERY = 10.0  # seconds between lines where there is no terminal
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks and writes, where several share a training."""
+    rank = next((os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), "0")
+    return rank == "0"
 
 
 @contextlib.contextmanager
@@ -28,6 +35,9 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[..., None]]:
     ...     for _ in range(3):
     ...         tick()
     """
+    if not is_first_process():
+        yield lambda steps=1: None
+        return
     with _bar(label, total) if sys.stderr.isatty() else _lines(label, total) as tick:
         yield tick
 

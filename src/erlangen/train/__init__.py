@@ -17,6 +17,7 @@
 
 from erlangen.train.checkpoint import CheckpointError, load_weights
 from erlangen.train.fit import Fitted, fit
+from erlangen.train.folder import remove_trainings
 from erlangen.train.journey import DivergedError
 
-__all__ = ["CheckpointError", "DivergedError", "Fitted", "fit", "load_weights"]
+__all__ = ["CheckpointError", "DivergedError", "Fitted", "fit", "load_weights", "remove_trainings"]

@@ -33,6 +33,12 @@ class Bar:
         self.before = journey.epoch * steps + journey.step
         self.next = self.begun + (_PATIENCE if self.terminal else _EVERY)
 
+    def behind(self, steps: int) -> None:
+        """Before a training goes on: how many steps it has made."""
+        if self.call is not None:
+            for _ in range(steps):
+                self.call()
+
     def step(self, journey: Journey) -> None:
         """After each step."""
         if self.call is not None:

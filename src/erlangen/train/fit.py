@@ -35,6 +35,8 @@ class Fitted:
         best_epoch: The epoch of the weights; the last one where nothing was validated.
         best: What was monitored, at that epoch; None where nothing was validated.
         seconds: Wall time, over all parts of an interrupted training.
+        processor_seconds: The same, of this process's processor time (all its threads); unlike wall time it hardly
+            depends on what else the machine does.
     """
 
     model: nn.Module
@@ -42,6 +44,7 @@ class Fitted:
     best_epoch: int
     best: float | None
     seconds: float
+    processor_seconds: float
 
 
 def fit(
@@ -120,7 +123,8 @@ def fit(
             several processes, checkpoints are written at ends of epochs only.
         trainer: A Lightning ``Trainer`` instead, with its own devices, loggers, callbacks; ``epochs`` replaces its
             ``max_epochs``. Its loggers and callbacks see ``loss``, ``val_loss``, ...; they are not in the checkpoints.
-        progress: Whether to show a line on standard error; or a function to call after each step instead.
+        progress: Whether to show a line on standard error; or a function to call after each step instead (once for each
+            step that is behind, too, where a training is resumed).
 
     Returns:
         The model with the best weights, and how it got there.
@@ -191,6 +195,7 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resum
             raise CheckpointError(f"{folder.path / LAST} holds another model: {different}")
         model.load_state_dict(stored["model"])
         journey, best = Journey.from_dict(stored["journey"]), best_weights(stored)
+        bar.behind(journey.epoch * plan.train.steps + journey.step)
     if stored is None or not stored["journey"]["finished"]:
         device = next(model.parameters()).device
         model.train()
@@ -212,7 +217,9 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resum
         raise DivergedError(f"{plan.monitor} was not a finite number after any of {journey.epoch} epochs")
     if best is not None:
         model.load_state_dict(best)
-    return Fitted(model.eval(), journey.history, journey.best_epoch, journey.best, journey.seconds)
+    return Fitted(
+        model.eval(), journey.history, journey.best_epoch, journey.best, journey.seconds, journey.processor_seconds
+    )
 
 
 def _new_trainer(model: nn.Module, plan: Plan, own: dict[str, Any]) -> Any:

@@ -73,3 +73,20 @@ class Folder:
             write_checkpoint(self.path / BEST, "weights", weights, about)
             self.best_written = journey.best_epoch
         write_atomic(self.path / HISTORY, journey.to_csv())
+
+
+def remove_trainings(folder: str | Path) -> None:
+    """Removes what `fit` has written below a folder, and folders that are empty then; nobody else's files.
+
+    Args:
+        folder: The ``out`` of a training, or a folder of such folders; it may be missing.
+    """
+    ours = (LAST, BEST, HISTORY)
+    for path in sorted(Path(folder).rglob("*"), reverse=True):  # what is in a folder comes before the folder
+        if path.is_dir() and not path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        elif path.name in ours or any(path.match(f".{name}.*.tmp") for name in ours):
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        Path(folder).rmdir()

@@ -29,6 +29,7 @@ class Journey:
         waited: Validations since then.
         finished: Whether there is nothing left to do.
         seconds: Wall time, over all parts of an interrupted training.
+        processor_seconds: The same, of this process's processor time (all its threads).
     """
 
     epoch: int = 0
@@ -40,6 +41,7 @@ class Journey:
     waited: int = 0
     finished: bool = False
     seconds: float = 0.0
+    processor_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""

@@ -98,7 +98,8 @@ class Task(LightningModule):
         if self.first_process and self.folder is not None:
             self.folder.clean()
         self.bar.start(self.plan.epochs, self.steps, self.journey, self.first_process)
-        self.resumed_seconds, self.started = self.journey.seconds, time.monotonic()
+        self.started, self.processor_started = time.monotonic(), time.process_time()
+        self.resumed = self.journey.seconds, self.journey.processor_seconds
         self.last_write, self.write_seconds = self.started, 0.0
 
     def _go_on(self, stored: dict[str, Any]) -> None:
@@ -270,7 +271,8 @@ class Task(LightningModule):
 
     def _write(self) -> None:
         started = time.monotonic()
-        self.journey.seconds = self.resumed_seconds + started - self.started
+        self.journey.seconds = self.resumed[0] + started - self.started
+        self.journey.processor_seconds = self.resumed[1] + time.process_time() - self.processor_started
         if self.folder is None:
             return
         weights, optimizer = self._weights(), self.trainer.strategy.optimizer_state(self._optimizer())

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from torch import Tensor, nn
 
 from erlangen.audit import audit
 from erlangen.data.nbody import LATER, NOW, Particles, charged_particles, simulate
-from erlangen.extras import require
 from erlangen.groups import SO
 from erlangen.recipes.frame_averaging.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.frame_averaging.particle_networks import EGNN, GNN, PROMISE, Reframed, framed
@@ -184,7 +182,6 @@ def run(config: Config) -> Findings:
 
 def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     """Trains and measures the networks of one seed."""
-    require("lightning.pytorch", "recipes", "training")  # imported now, lest the first network's seconds count it
     parts = [config.nbody_sims, config.nbody_validation, config.nbody_tests]
     data = [tensor.to(config.device).split(parts) for tensor in charged_particles(sum(parts), seed)]
     train, validation, test = (Particles(*part) for part in zip(*data, strict=True))
@@ -237,8 +234,6 @@ def _train(
             batch = turned(Particles(*batch), SO(3).sample(len(batch[0])))
         return error(model, batch)
 
-    clock = time.process_time if config.device == "cpu" else time.perf_counter
-    begun = clock()
     fitted = fit(
         network,
         tuple(train),
@@ -253,8 +248,10 @@ def _train(
         clip=0.5,
         seed=seed,
         progress=lambda: tick(method.cost),
+        **config.fit_options(NAME, seed, name),
     )
-    return {f"{name}_seconds": clock() - begun, f"{name}_best_epoch": float(fitted.best_epoch)}
+    seconds = fitted.processor_seconds if config.device == "cpu" else fitted.seconds
+    return {f"{name}_seconds": seconds, f"{name}_best_epoch": float(fitted.best_epoch)}
 
 
 def _measure(name: str, network: nn.Module, test: Particles, turn: Tensor, axis: Tensor) -> dict[str, float]:

@@ -14,7 +14,6 @@ All train for the same number of steps on the same clouds in the same order, and
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from torch import Tensor, nn
 
 from erlangen.audit import audit
 from erlangen.data.shapes import KINDS, Clouds, solids, turned
-from erlangen.extras import require
 from erlangen.groups import SO, Points, Symmetry, Vector
 from erlangen.recipes.frame_averaging.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.frame_averaging.point_networks import DGCNN, MeanLine, PointNet, framed, normal_error
@@ -171,7 +169,6 @@ def run(config: Config) -> Findings:
 
 def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     """Trains and measures the networks of one seed."""
-    require("lightning.pytorch", "recipes", "training")  # imported now, lest the first network's seconds count it
     generator = torch.Generator().manual_seed(seed)
     train = solids(config.normals_clouds, config.normals_points, generator)
     upright = solids(config.normals_tests, config.normals_points, generator)
@@ -181,7 +178,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     networks: dict[str, Any] = {}
     metrics: dict[str, float] = {}
     for name, network in _networks(config, seed).items():
-        metrics[f"{name}_seconds"] = _train(METHODS[name], network, train, config, seed, tick)
+        metrics[f"{name}_seconds"] = _train(name, network, train, config, seed, tick)
         networks[name] = _whole(network)
     networks[LINES] = MeanLine(networks["sampled"].backbone).eval()
     errors: dict[str, Tensor] = {}
@@ -218,8 +215,9 @@ def _networks(config: Config, seed: int) -> dict[str, nn.Module]:
     return networks
 
 
-def _train(method: Method, network: nn.Module, train: Clouds, config: Config, seed: int, tick: Tick) -> float:
+def _train(name: str, network: nn.Module, train: Clouds, config: Config, seed: int, tick: Tick) -> float:
     """Seconds that the training took, the processor's where it computes there."""
+    method = METHODS[name]
 
     def loss(model: nn.Module, batch: Any) -> Tensor:
         clouds = Clouds(*batch)
@@ -227,9 +225,7 @@ def _train(method: Method, network: nn.Module, train: Clouds, config: Config, se
             clouds = turned(clouds, SO(3).sample(len(clouds.points)))
         return normal_error(model(clouds.points), clouds.normals)
 
-    clock = time.process_time if config.device == "cpu" else time.perf_counter
-    begun = clock()
-    fit(
+    fitted = fit(
         network,
         tuple(train),
         loss,
@@ -239,8 +235,9 @@ def _train(method: Method, network: nn.Module, train: Clouds, config: Config, se
         schedule="cosine",
         seed=seed,
         progress=lambda: tick(method.cost),
+        **config.fit_options(NAME, seed, name),
     )
-    return clock() - begun
+    return fitted.processor_seconds if config.device == "cpu" else fitted.seconds
 
 
 def _whole(network: nn.Module) -> nn.Module:

@@ -134,6 +134,7 @@ def learn(config: Config, seed: int, tick: Tick) -> Learned:
             lr=1e-3,
             seed=seed,
             progress=tick,
+            **config.fit_options("graph-separation", seed, name),
         )
         learned.curves[name] = [float(row["val_accuracy"]) for row in fitted.history]
         learned.seconds[name] = fitted.seconds

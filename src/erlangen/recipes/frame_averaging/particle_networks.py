@@ -110,6 +110,7 @@ class EGNN(nn.Module):
             assert isinstance(last, nn.Linear)
             nn.init.xavier_uniform_(last.weight, gain=0.001)  # the authors': positions first move by inertia
             nn.init.zeros_(last.bias)
+        self.layers[-1].update.requires_grad_(False)  # features are not read after the last round
         self.symmetry = PROMISE
 
     def forward(self, position: Tensor, velocity: Tensor, charge: Tensor) -> Tensor:
@@ -120,7 +121,8 @@ class EGNN(nn.Module):
             messages = layer.messages(h, pair_features(x, charge))
             apart = x[:, :, None] - x[:, None]
             x = x + speed(h) * velocity + (apart * along(messages)).sum(2) / max(1, x.shape[1] - 1)
-            h = layer.step(h, messages)
+            if layer is not self.layers[-1]:
+                h = layer.step(h, messages)
         return x
 
 
