@@ -29,7 +29,15 @@ from erlangen.groups import (
     Symmetry,
     Vector,
 )
-from erlangen.symmetrize import PCAFrame, SortFrame, WholeGroup, symmetrize, symmetrize_images, symmetrize_points
+from erlangen.symmetrize import (
+    PCAFrame,
+    SortFrame,
+    WeightedFrame,
+    WholeGroup,
+    symmetrize,
+    symmetrize_images,
+    symmetrize_points,
+)
 
 
 def mlp(n, d, out=None, seed=0):
@@ -298,6 +306,61 @@ def test_gradients_reach_parameters_and_inputs():
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
     # The centroid is differentiated, so moving the whole cloud changes nothing to first order.
     assert x.grad.sum(1).abs().max() < 1e-5
+
+
+class Counted(nn.Module):
+    """Says how many rows each call got."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.rows = network, []
+
+    def forward(self, x):
+        self.rows.append(len(x))
+        return self.network(x)
+
+
+@pytest.mark.parametrize("average", ["full", "weighted"])
+@pytest.mark.parametrize("group", [E(3), SO(3)], ids=str)
+def test_copies_run_in_pieces_of_any_size(group, average):
+    x = torch.randn(5, 6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    frame = PCAFrame(group) if average == "full" else WeightedFrame(group)
+    promise = Symmetry(group, (Points(group),), Points(group))
+    counted = Counted(mlp(6, 3).double())
+    copies, found = frame(x)[0].shape[1], []
+    for chunk in (1, 3, copies, copies + 5, None):
+        counted.rows.clear()
+        y = symmetrize(counted, promise, frame, average, chunk=chunk)(x)
+        found.append((y, *torch.autograd.grad(y.square().sum(), [x, *counted.parameters()])))
+        size = min(copies, chunk or copies)
+        pieces = [size] * (copies // size) + [copies % size] * (copies % size > 0)
+        assert counted.rows == [5 * n for n in pieces]
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_large_copies_run_one_by_one_unless_batches_are_counted():
+    x = torch.randn(64, 200, 3, generator=torch.Generator().manual_seed(0))  # 38400 numbers
+    for network, train, rows in (
+        (nn.Linear(3, 3), True, [64] * 8),
+        (nn.Sequential(nn.BatchNorm1d(200), nn.Linear(3, 3)), True, [512]),
+        (nn.Sequential(nn.BatchNorm1d(200), nn.Linear(3, 3)), False, [64] * 8),
+    ):
+        counted = Counted(network)
+        model = symmetrize_points(counted, E(3), "vector").train(train)
+        model(x)
+        assert counted.rows == rows
+        counted.rows.clear()
+        model(x[:2])
+        assert counted.rows == [16]
+
+
+@pytest.mark.parametrize("chunk", [0, -1])
+def test_a_piece_holds_at_least_one_copy(chunk):
+    promise = Symmetry(E(3), (Points(E(3)),), Scalar(E(3)))
+    with pytest.raises(ValueError, match=rf"symmetrize\(chunk\): a whole number from 1, or None, got {chunk}"):
+        symmetrize(mlp(4, 3, 1), promise, PCAFrame(E(3)), chunk=chunk)
 
 
 def test_state_dict_and_empty_batch():
