@@ -1,6 +1,7 @@
 """Who acts, and how: groups, homomorphisms, actions, representations, symmetries."""
 
 from erlangen.groups.action import Action, Fixed
+from erlangen.groups.affine import SE, Affine, E, Translation
 from erlangen.groups.basis import Basis, equivariant_basis
 from erlangen.groups.discrete import Cyclic, SignedPermutation, Symmetric
 from erlangen.groups.element import Element
@@ -12,11 +13,12 @@ from erlangen.groups.infer import infer_symmetry
 from erlangen.groups.irreps import Irreps, wigner_d
 from erlangen.groups.linear import EquivariantLinear
 from erlangen.groups.lorentz import Lorentz
-from erlangen.groups.matrix import GL, SE, SL, SO, Affine, E, GLPlus, O, Scaling, Translation
+from erlangen.groups.matrix import GL, SL, SO, GLPlus, O, Scaling
 from erlangen.groups.nodes import BatchVector, EdgeIndex, Nodes
 from erlangen.groups.pixels import Pixels, QuarterTurns
 from erlangen.groups.points import Points
-from erlangen.groups.representation import PseudoScalar, Regular, Representation, Scalar, Vector
+from erlangen.groups.regular import Regular
+from erlangen.groups.representation import PseudoScalar, Representation, Scalar, Vector
 from erlangen.groups.symmetry import Symmetry
 from erlangen.groups.unitary import SU, U
 

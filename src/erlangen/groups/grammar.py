@@ -12,16 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from erlangen.groups.action import Action, Fixed
+from erlangen.groups.affine import SE, Affine, E, Translation
 from erlangen.groups.discrete import Cyclic, SignedPermutation, Symmetric
 from erlangen.groups.group import Group, Product, Trivial
 from erlangen.groups.hom import Embed, Factor, Fork, Hom, Identity
 from erlangen.groups.irreps import Irreps
 from erlangen.groups.lorentz import Lorentz
-from erlangen.groups.matrix import GL, SE, SL, SO, Affine, E, GLPlus, O, Scaling, Translation
+from erlangen.groups.matrix import GL, SL, SO, GLPlus, O, Scaling
 from erlangen.groups.nodes import BatchVector, EdgeIndex, Nodes
 from erlangen.groups.pixels import Pixels, QuarterTurns
 from erlangen.groups.points import Points
-from erlangen.groups.representation import PseudoScalar, Regular, Representation, Scalar, Vector
+from erlangen.groups.regular import Regular
+from erlangen.groups.representation import PseudoScalar, Representation, Scalar, Vector
 from erlangen.groups.unitary import SU, U
 
 

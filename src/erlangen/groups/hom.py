@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from erlangen.groups.affine import _Affine
 from erlangen.groups.element import Element, device_of, dtype_of
 from erlangen.groups.group import Group, Product, Trivial
-from erlangen.groups.matrix import O, Scaling, _Affine
+from erlangen.groups.matrix import O, Scaling
 
 
 @dataclass(frozen=True)

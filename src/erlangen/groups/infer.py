@@ -9,13 +9,14 @@ from typing import Any
 from torch import Tensor
 
 from erlangen.groups.action import Action, Fixed
+from erlangen.groups.affine import SE, E
 from erlangen.groups.discrete import Cyclic, Symmetric
 from erlangen.groups.fields import Fields, field_names, is_annotation, is_graph_data
 from erlangen.groups.grammar import parse_group
 from erlangen.groups.group import Group, Product, Trivial
 from erlangen.groups.hom import Hom, Identity
 from erlangen.groups.irreps import Irreps
-from erlangen.groups.matrix import SE, SO, E, O
+from erlangen.groups.matrix import SO, O
 from erlangen.groups.nodes import BatchVector, EdgeIndex, Nodes
 from erlangen.groups.pixels import Pixels, QuarterTurns
 from erlangen.groups.points import Points

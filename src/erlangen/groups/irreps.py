@@ -14,10 +14,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from erlangen.groups.affine import SE, E
 from erlangen.groups.element import Element
 from erlangen.groups.group import Group
 from erlangen.groups.hom import Hom
-from erlangen.groups.matrix import SE, SO, E, O
+from erlangen.groups.matrix import SO, O
 from erlangen.groups.representation import Representation, direct_sum
 
 #: Largest degree whose matrices are tested to rounding.
