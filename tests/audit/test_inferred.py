@@ -151,3 +151,20 @@ def test_a_broken_module_is_not_told_that_its_samples_leak():
     for seed in range(24):  # among few half turns often all do nothing, the generator never
         report = audit(plain, x, symmetry="C(2)", seed=seed, num_elements=3)
         assert report.verdict == "breaks" and not any("leak" in note for note in report.notes)
+
+
+def test_containers_within_containers():
+    x = {
+        "graph": {"pos": torch.randn(2, 5, 3), "h": torch.randn(2, 5, 4)},
+        "around": [torch.randn(2, 7, 3)],
+        "name": "x",
+    }
+    promise = infer_symmetry("SO(3)", x)
+    g = promise.group.sample(generator=torch.Generator().manual_seed(0))
+    moved = promise.inputs[0](g, x)
+    for before, after in ((x["graph"]["pos"], moved["graph"]["pos"]), (x["around"][0], moved["around"][0])):
+        torch.testing.assert_close(after, (before.double() @ g.mT).float())
+    assert moved["graph"]["h"] is x["graph"]["h"] and moved["name"] == "x"
+    assert [said.partition(":")[0] for said in promise.assumed[:3]] == [
+        "input 0['graph']['pos']", "input 0['graph']['h']", "input 0['around'][0]",
+    ]  # fmt: skip

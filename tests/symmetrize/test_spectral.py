@@ -54,11 +54,11 @@ def test_equal_values_are_never_cut_by_a_rounding_border():
     assert clustered(values, 1e-5)[0, :, 0].tolist() == [0, 0, 1, 1, 1, 2]
 
 
-ATLAS = [g for g in nx.graph_atlas_g() if 1 <= g.number_of_nodes() <= 5]
+ATLAS = [g for g in nx.graph_atlas_g() if 1 <= g.number_of_nodes() <= 6]
 
 
 def test_frames_hold_a_coset_of_the_automorphisms():
-    for g in ATLAS:
+    for g in (g for g in ATLAS if g.number_of_nodes() <= 5):
         n = g.number_of_nodes()
         a = adjacency(g)
         elements, weight = SpectralFrame(S, max_frame=200)(a)
@@ -69,16 +69,17 @@ def test_frames_hold_a_coset_of_the_automorphisms():
                 assert {tuple(p[list(e)].tolist()) for e in frame} == frame
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6])
 def test_averages_agree_on_all_relabellings_of_every_small_graph(n):
     a = adjacency(*(g for g in ATLAS if g.number_of_nodes() == n))
-    model = symmetrize(network(n), GRAPH, SpectralFrame(S, max_frame=120))
+    model = symmetrize(network(n), GRAPH, SpectralFrame(S, max_frame=720))
     want = model(a)
-    for p in map(torch.tensor, itertools.permutations(range(n))):
+    every = list(itertools.permutations(range(n)))
+    for p in map(torch.tensor, every if n < 6 else every[::48]):
         torch.testing.assert_close(model(relabelled(a, p)), want, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("n", [2, 3, 4])
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6])
 def test_the_whole_group_is_brute_force(n):
     a = adjacency(*(g for g in ATLAS if g.number_of_nodes() == n))
     net = network(n)

@@ -117,8 +117,12 @@ class _Proposal:
         ragged = self.look_at(list(map(str, keys)), [x[key] for key in keys])
         parts = {}
         for key in keys:
-            if not (is_graph_data(x) and is_annotation(x[key])):
-                parts[key] = self.one(str(key), f"{name}[{key!r}]", x[key], ragged)
+            inner, value = f"{name}[{key!r}]", x[key]
+            if (isinstance(value, Mapping | tuple | list) or is_graph_data(value)) and not is_annotation(value):
+                number, parts[key] = self.num_nodes, self.container(value, inner)
+                self.num_nodes = number
+            elif not (is_graph_data(x) and is_annotation(value)):
+                parts[key] = self.one(str(key), inner, value, ragged)
         if not isinstance(x, tuple | list):
             return Fields(**parts)
         return Fields(*parts.values())
