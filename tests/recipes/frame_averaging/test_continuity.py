@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from erlangen.recipes.experiment import by_metric
 from erlangen.recipes.frame_averaging import CLAIMS, EXPERIMENTS, Config, run
 from erlangen.recipes.frame_averaging.continuity import averaged, largest_step, path, random_network
-from erlangen.recipes.frame_averaging.experiment import by_metric
 from erlangen.report import Result
 
 

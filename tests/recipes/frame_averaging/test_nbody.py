@@ -58,7 +58,11 @@ def test_turning_changes_what_the_gnn_predicts_and_nothing_else(result):
 def test_its_files_are_whole(result, folder):
     path = result.save(folder / "result.json")
     assert Result.load(path).to_dict() == result.to_dict()
-    assert sorted(file.name for file in folder.iterdir()) == ["nbody-paths.png", "nbody-rotation.png", "result.json"]
+    assert sorted(file.name for file in folder.iterdir() if file.is_file()) == [
+        "nbody-paths.png",
+        "nbody-rotation.png",
+        "result.json",
+    ]
     assert sorted(result.figures) == ["nbody-paths.png", "nbody-rotation.png"]
 
 

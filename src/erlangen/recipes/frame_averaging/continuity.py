@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from erlangen.audit import audit
 from erlangen.groups import SO, Points, Scalar, Symmetry
-from erlangen.recipes.frame_averaging.experiment import Experiment, Findings, by_metric
+from erlangen.recipes.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.frame_averaging.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from erlangen.recipes.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.frame_averaging import counting, pair_learning
-from erlangen.recipes.frame_averaging.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.frame_averaging.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure

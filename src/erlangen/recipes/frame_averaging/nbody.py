@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from erlangen.audit import audit
 from erlangen.data.nbody import LATER, NOW, Particles, charged_particles, simulate
 from erlangen.groups import SO
-from erlangen.recipes.frame_averaging.experiment import Experiment, Findings, by_metric
+from erlangen.recipes.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.frame_averaging.particle_networks import EGNN, GNN, PROMISE, Reframed, framed
 from erlangen.recipes.frame_averaging.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from erlangen.audit import audit
 from erlangen.data.shapes import KINDS, Clouds, solids, turned
 from erlangen.groups import SO, Points, Symmetry, Vector
-from erlangen.recipes.frame_averaging.experiment import Experiment, Findings, by_metric
+from erlangen.recipes.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.frame_averaging.point_networks import DGCNN, MeanLine, PointNet, framed, normal_error
 from erlangen.recipes.frame_averaging.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
