@@ -77,12 +77,13 @@ class Symmetrized(nn.Module):
         if self.chunk is not None:
             return self.chunk
         tensors = [x for _, _, x in leaves(promise.inputs, inputs) if isinstance(x, Tensor)]
-        # Statistics of a batch must be those of all copies, or they would depend on the order of the frame.
-        counts = any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in self.backbone.modules())
-        if counts or any(x.device.type != "cpu" for x in tensors):
-            return copies
         largest = max((x.numel() for x in tensors), default=0)
-        return min(copies, max(1, CACHED // max(1, largest)))
+        if copies * largest <= CACHED or any(x.device.type != "cpu" for x in tensors):
+            return copies
+        # Statistics of a batch must be those of all copies, or they would depend on the order of the frame.
+        if any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in self.backbone.modules()):
+            return copies
+        return max(1, CACHED // largest)
 
     def _one_by_one(
         self, promise: Symmetry, inputs: tuple[Any, ...], elements: Element, weight: Tensor | None, copies: int
