@@ -33,7 +33,7 @@ def profiles(lmax: int) -> Tensor:
     r"""Fourier coefficients in :math:`\theta` of the harmonics at :math:`\phi = 0`.
 
     Returns:
-        Complex, shape ``(l, m, u)`` = ``(lmax + 1, lmax + 1, 2 * lmax + 1)``, with ``u`` from ``-lmax``; zero for m > l.
+        Complex, shape ``(l, m, u)`` = ``(lmax + 1, lmax + 1, 2 * lmax + 1)``, ``u`` from ``-lmax``; zero for m > l.
     """
     count = 4 * lmax + 4
     theta = torch.arange(count, dtype=torch.float64, device="cpu") * (2 * math.pi / count)

@@ -83,7 +83,7 @@ def poisson_product(
 def spherical_power(
     x: Float[Tensor, "*batch dim"], n: int, lmax_out: int | None = None, method: str = "auto"
 ) -> Float[Tensor, "*batch dim_out"]:
-    r"""The n-th power of a function on the sphere, :math:`\int Y_k f_x^n\, d\Omega`, without truncation between factors.
+    r"""The n-th power of a function on the sphere, :math:`\int Y_k f_x^n\, d\Omega`, nothing truncated before the end.
 
     Args:
         x: shape ``(*, (lmax + 1) ** 2)``.
@@ -108,9 +108,8 @@ def spherical_power(
     lmax = round(x.shape[-1] ** 0.5) - 1 if x.ndim else -1
     if lmax < 0:
         raise ValueError(f"spherical_power(x): shape (*, (lmax + 1) ** 2), got {tuple(x.shape)}")
-    lmax_out = n * lmax if lmax_out is None else lmax_out
     operation = power(n, n)
-    _require_degree(operation, "lmax_out", lmax_out, n * lmax)
+    lmax_out = _require_degree(operation, "lmax_out", n * lmax if lmax_out is None else lmax_out, n * lmax)
     _require_components(operation, "x", x, lmax, method)
     return _whole(operation, (x,), (lmax,), lmax_out, method)
 
@@ -155,11 +154,12 @@ def _whole(
     return run(route, rows)[0].reshape(*batch, (lmax_out + 1) ** 2).to(dtype)
 
 
-def _require_degree(operation: Operation, name: str, degree: object, largest: int | None = None) -> None:
+def _require_degree(operation: Operation, name: str, degree: object, largest: int | None = None) -> int:
     if isinstance(degree, bool) or not isinstance(degree, int) or degree < 0:
         raise ValueError(f"{operation.name}({name}): a degree >= 0, got {degree!r}")
     if largest is not None and degree > largest:
         raise ValueError(f"{operation.name}({name}): at most {largest}, the degree of the whole result, got {degree}")
+    return degree
 
 
 def _require_components(operation: Operation, name: str, x: Tensor, lmax: int, method: str) -> None:

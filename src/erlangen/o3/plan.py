@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from erlangen.o3.constants import Constants
 from erlangen.o3.harmonics import components
 from erlangen.o3.operation import FIRST, VALUE, Operation
 from erlangen.o3.point_sets import (
@@ -47,11 +46,8 @@ class Matrices:
     order_out: tuple[int, ...] | None
 
 
-class Plan(nn.Module):
+class Plan(Constants):
     """An operation on a set of points: rows of components to rows of components, one tensor per output.
-
-    The constants are buffers, so that they follow ``.to()``, ``torch.compile`` and ``torch.export``; they are not part
-    of the ``state_dict``. A change of dtype takes them from float64 again, and never below float32.
 
     Args:
         operation: what to compute.
@@ -69,23 +65,25 @@ class Plan(nn.Module):
         self._key = (operation, kind, degrees_in, degrees_out)
         made = matrices(*self._key)
         self._pointwise, self.orders_in, self.order_out = made.pointwise, made.orders_in, made.order_out
-        for name, constant in _named(made):
-            like = constant_like(constant, torch.get_default_dtype(), torch.get_default_device())
-            self.register_buffer(name, like, persistent=False)
+        for name, constants in (("analysis", made.analysis), ("synthesis", made.synthesis)):
+            for i, constant in enumerate(constants):
+                self.keep(f"{name}{i}", constant)
 
     @property
     def points(self) -> int:
         """Number of points."""
         return self.get_buffer("analysis0").shape[1]
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Plan:
-        before = self.get_buffer("analysis0").dtype
-        super()._apply(fn, recurse)
-        now = self.get_buffer("analysis0")
-        if now.dtype != before:
-            for name, constant in _named(matrices(*self._key)):
-                setattr(self, name, constant_like(constant, now.dtype, now.device))
-        return self
+    def wide(self, x: Tensor) -> torch.dtype:
+        """The dtype to compute in.
+
+        Raises:
+            TypeError: when the input is finer than the constants.
+        """
+        own = self.get_buffer("analysis0").dtype
+        if torch.promote_types(x.dtype, own) != own:
+            raise TypeError(f"the module's constants are {own}, got an input of {x.dtype}: call module.to({x.dtype})")
+        return own
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Applies the operation to rows, shape ``(rows, components)`` each, in the orders of this plan."""
@@ -97,17 +95,6 @@ class Plan(nn.Module):
         """Shown by ``print(module)``."""
         operation, kind, degrees_in, degrees_out = self._key
         return f"{operation.name}, {kind}, {self.points} points, degrees {degrees_in} -> {degrees_out}"
-
-
-def _named(made: Matrices) -> Iterator[tuple[str, Tensor]]:
-    for name, constants in (("analysis", made.analysis), ("synthesis", made.synthesis)):
-        for i, constant in enumerate(constants):
-            yield f"{name}{i}", constant
-
-
-def constant_like(constant: Tensor, dtype: torch.dtype, device: torch.device | str) -> Tensor:
-    """A float64 constant in another dtype, but not below float32, and on another device."""
-    return constant.to(device, torch.promote_types(dtype, torch.float32), copy=True)
 
 
 @cache

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from erlangen.o3.coefficients import dense
+from erlangen.o3.constants import constant_like
 from erlangen.o3.fourier import by_fourier
 from erlangen.o3.operation import PRODUCT, Operation
-from erlangen.o3.plan import Degrees, Plan, constant_like
+from erlangen.o3.plan import Degrees, Plan
 
 METHODS = ("auto", "dense", "fourier", "grid:gl", "grid:lebedev", "grid:interpolation", "grid:half")
 
@@ -58,14 +59,24 @@ def make_route(
     return Plan(operation, method.removeprefix("grid:"), degrees_in, degrees_out)
 
 
-class Dense(nn.Module):
-    """The reference: contraction with the full tensor of a bilinear operation; powers by repeated products."""
+class Unbuffered(nn.Module):
+    """A route that keeps no constants of its own, and so takes any dtype."""
+
+    orders_in: tuple[None, ...]
+    order_out = None
 
     def __init__(self, operation: Operation, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> None:
         super().__init__()
         self._key = (operation, degrees_in, degrees_out)
         self.orders_in = (None,) * len(degrees_in)
-        self.order_out = None
+
+    def wide(self, x: Tensor) -> torch.dtype:
+        """The dtype to compute in."""
+        return torch.promote_types(x.dtype, torch.float32)
+
+
+class Dense(Unbuffered):
+    """The reference: contraction with the full tensor of a bilinear operation; powers by repeated products."""
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Applies the operation to rows of components."""
@@ -83,14 +94,8 @@ class Dense(nn.Module):
         return tuple(found[n] for n in wanted)
 
 
-class Torus(nn.Module):
+class Torus(Unbuffered):
     """Two-dimensional fast Fourier transforms; see :mod:`erlangen.o3.fourier`."""
-
-    def __init__(self, operation: Operation, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> None:
-        super().__init__()
-        self._key = (operation, degrees_in, degrees_out)
-        self.orders_in = (None,) * len(degrees_in)
-        self.order_out = None
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Applies the operation to rows of components."""
