@@ -62,6 +62,7 @@ class Plan(Constants):
 
     def __init__(self, operation: Operation, kind: str, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> None:
         super().__init__()
+        self.operation = operation
         self._key = (operation, kind, degrees_in, degrees_out)
         made = matrices(*self._key)
         self._pointwise, self.orders_in, self.order_out = made.pointwise, made.orders_in, made.order_out

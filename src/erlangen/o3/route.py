@@ -67,6 +67,7 @@ class Unbuffered(nn.Module):
 
     def __init__(self, operation: Operation, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> None:
         super().__init__()
+        self.operation = operation
         self._key = (operation, degrees_in, degrees_out)
         self.orders_in = (None,) * len(degrees_in)
 
