@@ -1,0 +1,68 @@
+"""From the layout of a module's tensors to rows of components, in the order that a route wants, and back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from erlangen.o3.route import reorder
+from erlangen.o3.signal import Signal
+
+
+class Unpack(nn.Module):
+    """One signal as ``(items, channels, components)``: the change of layout and of order are one gather.
+
+    Args:
+        signal: what the last axes hold.
+        layout: "flat", shape ``(*, dim)`` as in e3nn, or "channels", shape ``(*, channels, width)``.
+        components: the order wanted within a channel; ``None`` for that of the terms.
+        name: of the argument, for errors.
+    """
+
+    def __init__(self, signal: Signal, layout: str, components: tuple[int, ...] | None, name: str) -> None:
+        super().__init__()
+        self.signal, self.layout, self.name = signal, layout, name
+        identity = components == tuple(range(signal.width))
+        order = signal.order(None if identity else components, layout)
+        forth = None if order is None else torch.tensor(order)
+        self.register_buffer("order", forth, persistent=False)
+        self.register_buffer("inverse", None if forth is None else forth.argsort(), persistent=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the last axes."""
+        s = self.signal
+        return (s.dim,) if self.layout == "flat" else (s.channels, s.width)
+
+    def check(self, x: Tensor) -> None:
+        """Refuses what does not fit.
+
+        Raises:
+            TypeError: when ``x`` is not a tensor of a real floating-point dtype.
+            ValueError: when its last axes have other sizes.
+        """
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{self.name}: a tensor, got {type(x).__name__}")
+        if not x.is_floating_point():
+            raise TypeError(f"{self.name}: a real floating-point dtype, got {x.dtype}")
+        shape = self.shape
+        if tuple(x.shape[-len(shape) :]) != shape:
+            raise ValueError(f"{self.name}: shape (*, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
+
+    def batch(self, x: Tensor) -> torch.Size:
+        """The leading axes."""
+        return x.shape[: x.ndim - len(self.shape)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last axes to ``(channels, components)``, all others to one."""
+        rows = x.reshape(-1, self.shape[-1]) if x.numel() else x.reshape(x.shape[:-1].numel(), self.shape[-1])
+        if isinstance(self.order, Tensor) and isinstance(self.inverse, Tensor):
+            rows = reorder(rows, self.order, self.inverse)
+        return rows.reshape(self.batch(x).numel(), self.signal.channels, self.signal.width)
+
+    def back(self, rows: Tensor, batch: torch.Size) -> Tensor:
+        """The inverse of :meth:`forward`."""
+        rows = rows.reshape(batch.numel() * (self.shape[:-1] or (1,))[0], self.shape[-1])
+        if isinstance(self.order, Tensor) and isinstance(self.inverse, Tensor):
+            rows = reorder(rows, self.inverse, self.order)
+        return rows.reshape(*batch, *self.shape)

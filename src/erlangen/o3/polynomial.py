@@ -1,0 +1,213 @@
+r"""Polynomials of functions on a set of points, from coefficients to coefficients, without keeping values at points.
+
+Every product of this package has one form. Each input :math:`x_i` is evaluated at points, :math:`f_i = x_i A_i`; each
+output is a polynomial of these values, carried back: :math:`z_j = q_j(f_1, \dots, f_k)\, B_j`. Its derivatives have the
+same form. With cotangents :math:`\bar z_j` and :math:`h_j = \bar z_j B_j^T`,
+
+.. math:: \bar x_i = \Big( \sum_j \frac{\partial q_j}{\partial f_i}\, h_j \Big) A_i^T
+
+is again a polynomial of values at the points. So one autograd function, whose backward pass applies itself, has
+derivatives of all orders, and keeps coefficients only: values at points are computed again, block by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+#: One exponent per factor, and the coefficient: ``f0 * f1 - 2 * f0 ** 3`` is ``(((1, 1), 1.0), ((3, 0), -2.0))``.
+Polynomial = tuple[tuple[tuple[int, ...], float], ...]
+
+#: Values at points that are computed at once: on a processor few enough to stay in its cache.
+BLOCK = {"cpu": 2**16, "cuda": 2**25}
+
+
+#: A tensor among several, and the range of its columns: ``(number, start, stop)``.
+Slot = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """Polynomials of functions at points: what is evaluated, and what becomes of the values.
+
+    Attributes:
+        factors: the columns of the inputs that each factor is evaluated from.
+        polynomials: one per part of an output.
+        parts: the columns of the outputs that each polynomial is carried back to; parts with the same columns add up.
+        widths: number of columns of each output.
+    """
+
+    factors: tuple[Slot, ...]
+    polynomials: tuple[Polynomial, ...]
+    parts: tuple[Slot, ...]
+    widths: tuple[int, ...]
+
+    def __call__(self, analysis: Sequence[Tensor], synthesis: Sequence[Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Evaluates at points, takes polynomials there, and carries back.
+
+        Args:
+            analysis: per factor, shape ``(components, points)``; constants.
+            synthesis: per part, shape ``(points, components)``; constants.
+            inputs: shape ``(rows, components)`` each.
+
+        Returns:
+            Per output, shape ``(rows, components)``.
+        """
+        if torch.compiler.is_compiling():
+            return self._fusible(analysis, synthesis, inputs)
+        if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
+            return _Apply.apply(self, tuple(analysis), tuple(synthesis), *inputs)  # type: ignore[return-value]
+        return self.evaluate(analysis, synthesis, inputs)
+
+    def gradient(self, wanted: Sequence[int], given: Sequence[int]) -> tuple[Pointwise, list[int], list[int]]:
+        """The map from the inputs and the cotangents of the ``given`` outputs to the cotangents of ``wanted`` inputs.
+
+        Returns:
+            The map, and the numbers of the parts and of the factors whose transposed matrices it takes.
+        """
+        inputs = 1 + max(i for i, _, _ in self.factors)
+        seen = [k for k, (j, _, _) in enumerate(self.parts) if j in given]
+        slots = len(seen)
+        factors = (*self.factors, *((inputs + given.index(self.parts[k][0]), *self.parts[k][1:]) for k in seen))
+        polynomials, parts, widths, back = [], [], [0] * len(wanted), []
+        for f, (i, start, stop) in enumerate(self.factors):
+            if i not in wanted:
+                continue
+            terms = tuple(
+                ((*e, *(int(slot == other) for other in range(slots))), coefficient)
+                for slot, k in enumerate(seen)
+                for e, coefficient in derivative(self.polynomials[k], f)
+            )
+            back.append(f)
+            polynomials.append(terms)
+            parts.append((wanted.index(i), start, stop))
+            widths[wanted.index(i)] = max(widths[wanted.index(i)], stop)
+        return Pointwise(factors, tuple(polynomials), tuple(parts), tuple(widths)), seen, back
+
+    def evaluate(
+        self, analysis: Sequence[Tensor], synthesis: Sequence[Tensor], inputs: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """The outputs, block by block, without a graph."""
+        rows, points = inputs[0].shape[0], synthesis[0].shape[0]
+        block = max(1, min(rows, BLOCK.get(inputs[0].device.type, BLOCK["cuda"]) // points))
+        used = [f for f in range(len(self.factors)) if any(e[f] for q in self.polynomials for e, _ in q)]
+        held = {f: inputs[0].new_empty(block, points) for f in used}
+        total = inputs[0].new_empty(block, points)
+        spare = total
+        if any(sum(e) > 2 for q in self.polynomials for e, _ in q[1:]):
+            spare = inputs[0].new_empty(block, points)
+        outputs = tuple(inputs[0].new_empty(rows, width) for width in self.widths)
+        for start in range(0, rows, block):
+            here = slice(start, min(start + block, rows))
+            size = here.stop - start
+            values = {}
+            for f in used:
+                i, first, last = self.factors[f]
+                values[f] = torch.mm(inputs[i][here, first:last], analysis[f], out=held[f][:size])
+            for k, (polynomial, part) in enumerate(zip(self.polynomials, self.parts, strict=True)):
+                value = _sum(polynomial, values, total[:size], spare[:size])
+                target = outputs[part[0]][here, part[1] : part[2]]
+                if part in self.parts[:k]:
+                    target.addmm_(value, synthesis[k])
+                else:
+                    torch.mm(value, synthesis[k], out=target)
+        return outputs
+
+    def _fusible(
+        self, analysis: Sequence[Tensor], synthesis: Sequence[Tensor], inputs: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """The same by plain operations, which a compiler fuses and differentiates."""
+        values = [inputs[i][:, a:b] @ m for (i, a, b), m in zip(self.factors, analysis, strict=True)]
+        outputs = [inputs[0].new_zeros(inputs[0].shape[0], width) for width in self.widths]
+        for polynomial, (j, a, b), m in zip(self.polynomials, self.parts, synthesis, strict=True):
+            part = plain_sum(polynomial, values) @ m
+            whole = b - a == self.widths[j]
+            outputs[j] = outputs[j] + (part if whole else nn.functional.pad(part, (a, self.widths[j] - b)))
+        return tuple(outputs)
+
+
+def derivative(polynomial: Polynomial, i: int) -> Polynomial:
+    """The partial derivative in factor ``i``."""
+    return tuple(((*e[:i], e[i] - 1, *e[i + 1 :]), coefficient * e[i]) for e, coefficient in polynomial if e[i] > 0)
+
+
+class _Apply(torch.autograd.Function):
+    """A pointwise map with its derivatives, which are pointwise maps."""
+
+    @staticmethod
+    def forward(
+        own: Pointwise, analysis: tuple[Tensor, ...], synthesis: tuple[Tensor, ...], *inputs: Tensor
+    ) -> tuple[Tensor, ...]:
+        return own.evaluate(analysis, synthesis, inputs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.own, ctx.analysis, ctx.synthesis = inputs[:3]
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs[3:])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
+        given = [j for j, z in enumerate(cotangents) if z is not None]
+        wanted = [i for i, needed in enumerate(ctx.needs_input_grad[3:]) if needed]
+        gradients: list[Tensor | None] = [None] * len(ctx.saved_tensors)
+        if given and wanted:
+            own, seen, back = ctx.own.gradient(wanted, given)
+            analysis = (*ctx.analysis, *(ctx.synthesis[k].mT for k in seen))
+            heads = [z.contiguous() for z in cotangents if z is not None]
+            found = own(analysis, [ctx.analysis[f].mT for f in back], *ctx.saved_tensors, *heads)
+            for i, gradient in zip(wanted, found, strict=True):
+                gradients[i] = gradient
+        return (None, None, None, *gradients)
+
+
+def _sum(polynomial: Polynomial, values: dict[int, Tensor], total: Tensor, spare: Tensor) -> Tensor:
+    """The value of a polynomial, written into ``total`` where it is not already one of the values."""
+    if not polynomial:
+        return total.zero_()
+    for number, (exponents, coefficient) in enumerate(polynomial):
+        factors = [values[i] for i, e in enumerate(exponents) for _ in range(e)]
+        if len(polynomial) == 1 and len(factors) == 1 and coefficient == 1:
+            return factors[0]
+        if number == 0:
+            _product(factors, total)
+            if coefficient != 1:
+                total.mul_(coefficient)
+        elif not factors:
+            total.add_(coefficient)
+        elif len(factors) == 1:
+            total.add_(factors[0], alpha=coefficient)
+        elif len(factors) == 2:
+            total.addcmul_(factors[0], factors[1], value=coefficient)
+        else:
+            total.addcmul_(_product(factors[:-1], spare), factors[-1], value=coefficient)
+    return total
+
+
+def _product(factors: list[Tensor], out: Tensor) -> Tensor:
+    if not factors:
+        return out.fill_(1)
+    if len(factors) == 1:
+        return out.copy_(factors[0])
+    torch.mul(factors[0], factors[1], out=out)
+    for factor in factors[2:]:
+        out.mul_(factor)
+    return out
+
+
+def plain_sum(polynomial: Polynomial, values: Sequence[Tensor]) -> Tensor:
+    """The same value by operations that a compiler can fuse."""
+    total: Tensor | None = None
+    for exponents, coefficient in polynomial:
+        term: Tensor | None = None
+        for value, exponent in zip(values, exponents, strict=True):
+            for _ in range(exponent):
+                term = value if term is None else term * value
+        term = torch.full_like(values[0], coefficient) if term is None else term
+        term = term if coefficient == 1 else coefficient * term
+        total = term if total is None else total + term
+    return torch.zeros_like(values[0]) if total is None else total
