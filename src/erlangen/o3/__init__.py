@@ -23,6 +23,7 @@ from erlangen.o3.functional import gaunt_product, poisson_product, spherical_pow
 from erlangen.o3.harmonics import real_spherical_harmonics
 from erlangen.o3.many_body import GauntManyBody
 from erlangen.o3.mixing import DegreeLinear
+from erlangen.o3.potential import GauntPotential
 from erlangen.o3.self_mix import GauntSelfMix
 from erlangen.o3.tensor_product import GauntTensorProduct
 
@@ -31,6 +32,7 @@ __all__ = [
     "DegreeLinear",
     "GauntConv",
     "GauntManyBody",
+    "GauntPotential",
     "GauntSelfMix",
     "GauntTensorProduct",
     "from_e3nn",
