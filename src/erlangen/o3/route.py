@@ -83,7 +83,7 @@ class Dense(Unbuffered):
         """Applies the operation to rows of components."""
         operation, degrees_in, degrees_out = self._key
         if len(degrees_in) == 2:
-            return (_contract(operation, *inputs, *degrees_in, degrees_out),)
+            return (_contract(operation, inputs[0], inputs[1], degrees_in[0], degrees_in[1], degrees_out),)
         lmax, wanted = max(degrees_in[0]), [q[0][0][0] for q in operation.polynomials]
         power, degrees = inputs[0], degrees_in[0]
         found = {1: _select(power, degrees, degrees_out)}

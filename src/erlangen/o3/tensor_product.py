@@ -102,7 +102,7 @@ class GauntTensorProduct(nn.Module):
         self.irreps_in1, self.irreps_in2, self.irreps_out = one, two, out
         branches = [(PRODUCT, out.of_sign(sign)), (POISSON, out.of_sign(-sign))]
         self.branches = nn.ModuleList(
-            _Branch(operation, method, one, two, part, weights is not None, normalization, layout)
+            Branch(operation, method, one, two, part, weights is not None, normalization, layout)
             for operation, part in branches
             if part.terms
         )
@@ -132,7 +132,7 @@ class GauntTensorProduct(nn.Module):
         return f"{self.irreps_in1} x {self.irreps_in2} -> {self.irreps_out}"
 
 
-class _Branch(nn.Module):
+class Branch(nn.Module):
     """The paths of even sum, or those of odd sum: unpacks, weighs, multiplies, weighs; packing is its owner's."""
 
     def __init__(
@@ -166,6 +166,14 @@ class _Branch(nn.Module):
         own = out.within(self.signal)
         order = self.route.order_out
         return own if order is None else [own[k] for k in order]
+
+    @torch.no_grad()
+    def set_weights(self, *values: Tensor) -> None:
+        """Replaces the weights of the two inputs and of the output, ``(channels, degrees)`` each."""
+        for own, value in zip((self.weight1, self.weight2, self.weight3), values, strict=True):
+            if own is None or own.weight is None:
+                raise ValueError("set_weights: this product has no weights")
+            own.weight.copy_(value)
 
     def broadcast(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, torch.Size]:
         """Checks the inputs and makes their leading axes equal."""
@@ -224,8 +232,10 @@ class DegreeWeight(Constants):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape ``(items, channels, components)``."""
-        factors = self.scale if self.weight is None else self.scale * self.weight
-        return x * factors.index_select(-1, self.degree).to(x.dtype)
+        factors = self.get_buffer("scale")
+        if self.weight is not None:
+            factors = factors * self.weight
+        return x * factors.index_select(-1, self.get_buffer("degree")).to(x.dtype)
 
 
 def require_normalization(normalization: str, name: str) -> None:
