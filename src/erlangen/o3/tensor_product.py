@@ -147,7 +147,7 @@ class Branch(nn.Module):
         layout: str,
     ) -> None:
         super().__init__()
-        self.signal = out
+        self.signal, self.width = out, out.width
         self.route = make_route(operation, method, (one.degrees, two.degrees), out.degrees)
         self.unpack1 = Unpack(one, layout, self.route.orders_in[0], "x")
         self.unpack2 = Unpack(two, layout, self.route.orders_in[1], "y")
@@ -193,13 +193,12 @@ class Branch(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Two inputs of one batch to ``(items, channels, components)``."""
         a, b = self.unpack1(x), self.unpack2(y)
-        channels = a.shape[1]
         if self.weight1 is not None and self.weight2 is not None:
             a, b = self.weight1(a), self.weight2(b)
-        b = b.expand(-1, channels, -1)
+        items, channels, _ = a.shape
         wide = self.route.wide(a)
-        rows = [t.to(wide).reshape(t.shape[0] * channels, t.shape[2]) for t in (a, b)]
-        z = self.route(*rows)[0].reshape(a.shape[0], channels, self.signal.width)
+        rows = [t.expand(-1, channels, -1).to(wide).reshape(items * channels, t.shape[2]) for t in (a, b)]
+        z = self.route(*rows)[0].reshape(items, channels, self.width)
         return (z if self.weight3 is None else self.weight3(z)).to(x.dtype)
 
 
