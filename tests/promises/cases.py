@@ -20,6 +20,7 @@ from erlangen.groups import (
     Symmetry,
     Vector,
 )
+from erlangen.o3 import DegreeLinear, GauntConv, GauntManyBody, GauntSelfMix, GauntTensorProduct
 from erlangen.recipes.frame_averaging.particle_networks import EGNN, GNN, Reframed
 from erlangen.recipes.frame_averaging.point_networks import MeanLine, PointNet
 from erlangen.symmetrize import (
@@ -195,3 +196,68 @@ def particles_in_new_frames_of_every_layer(generator):
 @promise
 def normals_up_to_sign(generator):
     return MeanLine(PointNet(width=4)), (torch.randn(3, 12, 3, generator=generator),)
+
+
+def _normal(module, generator):
+    """Weights that start at one become random."""
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, generator=generator)
+    return module
+
+
+@promise
+def products_on_the_sphere(generator):
+    layer = _normal(GauntTensorProduct("3x0e+3x1o+3x2e", "3x2e+3x1o"), generator)
+    return layer, (torch.randn(5, 27, generator=generator), torch.randn(5, 24, generator=generator))
+
+
+@promise
+def products_on_the_sphere_with_all_paths(generator):
+    layer = GauntTensorProduct(
+        "2x0e+2x1o+2x2e+2x3o", "1x0o+1x1e+1x2o+1x3e", antisymmetric=True, layout="channels", method="grid:half"
+    )
+    return _normal(layer, generator), (
+        torch.randn(5, 2, 16, generator=generator),
+        torch.randn(5, 1, 16, generator=generator),
+    )
+
+
+@promise
+def products_of_channels_with_each_other(generator):
+    layer = GauntSelfMix("4x0e+4x1o+4x2e", 6, generator=generator)
+    return layer, (torch.randn(5, 36, generator=generator),)
+
+
+@promise
+def powers_on_the_sphere(generator):
+    layer = GauntManyBody("3x0e+3x1o+3x2e", "3x1o+3x0e", 3, num_elements=2, generator=generator)
+    return layer, (torch.randn(5, 27, generator=generator), torch.rand(5, 2, generator=generator))
+
+
+@promise
+def mixed_channels(generator):
+    return DegreeLinear("3x0e+3x1o", "5x1o+5x0e", generator=generator), (torch.randn(6, 12, generator=generator),)
+
+
+def _edges(generator, channels, width):
+    x = torch.randn(6, channels * width, generator=generator)
+    edge_index = torch.randint(6, (2, 15), generator=generator)
+    return x, edge_index, torch.randn(15, 3, generator=generator), torch.randn(15, 4, generator=generator)
+
+
+@promise
+def messages_summed_on_the_sphere(generator):
+    layer = GauntConv("2x0e+2x1o", "0e+1o+2e", "2x0e+2x1o+2x2e", _mlp(4, 8, 6), method="grid")
+    return layer, _edges(generator, 2, 4)
+
+
+@promise
+def messages_of_every_edge(generator):
+    layer = GauntConv("2x0e+2x1o", "0e+1o+2e", "2x0e+2x1o+2x2e", _mlp(4, 8, 6), method="edge")
+    return layer, _edges(generator, 2, 4)
+
+
+@promise
+def messages_along_the_edge(generator):
+    layer = GauntConv("2x1e+2x2o", "0e+2e+3o", "2x3e+2x0o", _mlp(4, 8, 6), method="aligned")
+    return layer, _edges(generator, 2, 8)

@@ -148,8 +148,7 @@ def _whole(
     """Applies an operation to all degrees."""
     batch, dtype = inputs[0].shape[:-1], inputs[0].dtype
     wide = torch.promote_types(dtype, torch.float32)
-    every = tuple(tuple(range(lmax + 1)) for lmax in lmaxes)
-    route = kept_route(operation, method, every, tuple(range(lmax_out + 1)), wide, inputs[0].device)
+    route = kept_route(operation, method, lmaxes, lmax_out, wide, inputs[0].device)  # type: ignore[call-arg]
     rows = [x.to(wide).reshape(batch.numel(), x.shape[-1]) for x in inputs]
     return run(route, rows)[0].reshape(*batch, (lmax_out + 1) ** 2).to(dtype)
 

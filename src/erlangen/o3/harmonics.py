@@ -63,27 +63,27 @@ def real_spherical_harmonics(lmax: int, xyz: Float[Tensor, "*batch 3"]) -> Float
     cosines[0] = math.sqrt(0.5) * cosines[0]
     cosine, sine = torch.stack(cosines), torch.stack(sines)
     one = (~zero).to(y.dtype)  # the square of the length, which makes every degree homogeneous
-    below = here = torch.full_like(y, math.sqrt(1 / (2 * math.pi)))[None]
+    top = math.sqrt(1 / (2 * math.pi))
+    below = here = torch.full_like(y, top)[None]
     rows = [math.sqrt(0.5) * here]
     for l in range(1, lmax + 1):
-        a, b, top = _recursion(l, xyz.dtype, xyz.device)
+        a, b = _recursion(l, xyz.dtype, xyz.device)
         above = a * y * here
         if l > 1:
             above = torch.cat([above[:-1] - b * one * below, above[-1:]])
-        # Q_l^l does not depend on the point.
+        top *= math.sqrt((2 * l + 1) / (2 * l))  # Q_l^l does not depend on the point
         below, here = here, torch.cat([above, torch.full_like(y, top)[None]])
         turned = (here * sine[: l + 1])[1:].flip(0)
         rows += [turned, here * cosine[: l + 1]]
     return torch.cat(rows).mT.reshape(*xyz.shape[:-1], (lmax + 1) ** 2)
 
 
-def _recursion(l: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, float]:
-    """Q_l^m = a Q_{l-1}^m y - b Q_{l-2}^m for m < l, and Q_l^l; everything times sqrt(2)."""
+def _recursion(l: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The factors in Q_l^m = a y Q_{l-1}^m - b Q_{l-2}^m, for m < l and m < l - 1."""
     a = [math.sqrt((4 * l * l - 1) / (l * l - m * m)) for m in range(l)]
     b = [a[m] * math.sqrt(((l - 1) ** 2 - m * m) / (4 * (l - 1) ** 2 - 1)) for m in range(l - 1)]
-    top = math.sqrt(math.prod((2 * k + 1) / (2 * k) for k in range(1, l + 1)) / (2 * math.pi))
     column = {"dtype": dtype, "device": device}
-    return torch.tensor(a, **column)[:, None], torch.tensor(b, **column)[:, None], top
+    return torch.tensor(a, **column)[:, None], torch.tensor(b, **column)[:, None]
 
 
 def components(degrees: Sequence[int]) -> list[int]:

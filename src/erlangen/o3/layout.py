@@ -17,22 +17,22 @@ class Unpack(nn.Module):
         layout: "flat", shape ``(*, dim)`` as in e3nn, or "channels", shape ``(*, channels, width)``.
         components: the order wanted within a channel; ``None`` for that of the terms.
         name: of the argument, for errors.
+
+    Attributes:
+        shape: sizes of the last axes.
+        rows: channels and components.
     """
 
     def __init__(self, signal: Signal, layout: str, components: tuple[int, ...] | None, name: str) -> None:
         super().__init__()
         self.signal, self.layout, self.name = signal, layout, name
+        self.shape = (signal.dim,) if layout == "flat" else (signal.channels, signal.width)
+        self.rows = (signal.channels, signal.width)
         identity = components == tuple(range(signal.width))
         order = signal.order(None if identity else components, layout)
         forth = None if order is None else torch.tensor(order)
         self.register_buffer("order", forth, persistent=False)
         self.register_buffer("inverse", None if forth is None else forth.argsort(), persistent=False)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Sizes of the last axes."""
-        s = self.signal
-        return (s.dim,) if self.layout == "flat" else (s.channels, s.width)
 
     def check(self, x: Tensor) -> None:
         """Refuses what does not fit.
@@ -45,9 +45,8 @@ class Unpack(nn.Module):
             raise TypeError(f"{self.name}: a tensor, got {type(x).__name__}")
         if not x.is_floating_point():
             raise TypeError(f"{self.name}: a real floating-point dtype, got {x.dtype}")
-        shape = self.shape
-        if tuple(x.shape[-len(shape) :]) != shape:
-            raise ValueError(f"{self.name}: shape (*, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
+        if tuple(x.shape[-len(self.shape) :]) != self.shape:
+            raise ValueError(f"{self.name}: shape (*, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
 
     def batch(self, x: Tensor) -> torch.Size:
         """The leading axes."""
@@ -55,14 +54,16 @@ class Unpack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The last axes to ``(channels, components)``, all others to one."""
-        rows = x.reshape(-1, self.shape[-1]) if x.numel() else x.reshape(x.shape[:-1].numel(), self.shape[-1])
-        if isinstance(self.order, Tensor) and isinstance(self.inverse, Tensor):
-            rows = reorder(rows, self.order, self.inverse)
-        return rows.reshape(self.batch(x).numel(), self.signal.channels, self.signal.width)
+        items = self.batch(x).numel()
+        order, inverse = self.order, self.inverse
+        if isinstance(order, Tensor) and isinstance(inverse, Tensor):
+            x = reorder(x.reshape(items * (self.shape[:-1] or (1,))[0], self.shape[-1]), order, inverse)
+        return x.reshape(items, *self.rows)
 
     def back(self, rows: Tensor, batch: torch.Size) -> Tensor:
         """The inverse of :meth:`forward`."""
-        rows = rows.reshape(batch.numel() * (self.shape[:-1] or (1,))[0], self.shape[-1])
-        if isinstance(self.order, Tensor) and isinstance(self.inverse, Tensor):
-            rows = reorder(rows, self.inverse, self.order)
+        order, inverse = self.order, self.inverse
+        if isinstance(order, Tensor) and isinstance(inverse, Tensor):
+            items = batch.numel() * (self.shape[:-1] or (1,))[0]
+            rows = reorder(rows.reshape(items, self.shape[-1]), inverse, order)
         return rows.reshape(*batch, *self.shape)

@@ -122,10 +122,10 @@ class GauntManyBody(Constants):
         items, channels, width = rows.shape
         powers = self.route(rows.to(self.route.wide(rows)).reshape(items * channels, width))
         weight = self.weight * self.get_buffer("scale")[:, None, None]
-        weight = weight.index_select(-1, self.degree)
+        weight = weight.index_select(-1, self.get_buffer("degree"))
         if self.num_elements > 1 or node_attrs is not None:
             weight = torch.einsum("be,necm->nbcm", self._kinds(node_attrs, batch).to(weight.dtype), weight)
-        found = sum(w * p.reshape(items, channels, -1) for w, p in zip(weight, powers, strict=True))
+        found = sum(w * p.reshape(items, channels, p.shape[1]) for w, p in zip(weight, powers, strict=True))
         assert isinstance(found, Tensor)
         return self.pack.back(found.to(x.dtype), batch)
 

@@ -27,6 +27,9 @@ class Operation:
     polynomials: tuple[Polynomial, ...]
     powers: tuple[int, ...]
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.powers))  # enough to tell operations apart, and looked up at every call
+
     def degree(self, lmaxes: tuple[int, ...]) -> int:
         """Largest degree of an untruncated result; slopes bring it down by one."""
         lost = int(any(kind != VALUE for _, kind in self.factors))

@@ -69,7 +69,7 @@ def _spread(matrix: np.ndarray) -> np.ndarray:
     """Rows of a matrix, as many as columns, whose determinant is large: greedily, by pivoted QR."""
     from scipy.linalg import qr  # a tenth of a second, and only needed here
 
-    pivots = qr(matrix.T, mode="r", pivoting=True, check_finite=False)[1]
+    pivots = qr(matrix.T, mode="r", pivoting=True, check_finite=False)[-1]
     return np.sort(pivots[: matrix.shape[1]])
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -94,11 +95,11 @@ class Pointwise:
         """The outputs, block by block, without a graph."""
         rows, points = inputs[0].shape[0], synthesis[0].shape[0]
         block = max(1, min(rows, BLOCK.get(inputs[0].device.type, BLOCK["cuda"]) // points))
-        used = [f for f in range(len(self.factors)) if any(e[f] for q in self.polynomials for e, _ in q)]
+        used, long = self._used
         held = {f: inputs[0].new_empty(block, points) for f in used}
         total = inputs[0].new_empty(block, points)
         spare = total
-        if any(sum(e) > 2 for q in self.polynomials for e, _ in q[1:]):
+        if long:
             spare = inputs[0].new_empty(block, points)
         outputs = tuple(inputs[0].new_empty(rows, width) for width in self.widths)
         for start in range(0, rows, block):
@@ -116,6 +117,12 @@ class Pointwise:
                 else:
                     torch.mm(value, synthesis[k], out=target)
         return outputs
+
+    @cached_property
+    def _used(self) -> tuple[list[int], bool]:
+        """The factors that some polynomial has, and whether a term needs room of its own."""
+        used = [f for f in range(len(self.factors)) if any(e[f] for q in self.polynomials for e, _ in q)]
+        return used, any(sum(e) > 2 for q in self.polynomials for e, _ in q[1:])
 
     def _fusible(
         self, analysis: Sequence[Tensor], synthesis: Sequence[Tensor], inputs: Sequence[Tensor]

@@ -83,7 +83,7 @@ class Dense(Unbuffered):
         """Applies the operation to rows of components."""
         operation, degrees_in, degrees_out = self._key
         if len(degrees_in) == 2:
-            return (_contract(operation, *inputs, *degrees_in, degrees_out),)
+            return (_contract(operation, inputs[0], inputs[1], degrees_in[0], degrees_in[1], degrees_out),)
         lmax, wanted = max(degrees_in[0]), [q[0][0][0] for q in operation.polynomials]
         power, degrees = inputs[0], degrees_in[0]
         found = {1: _select(power, degrees, degrees_out)}
@@ -121,27 +121,18 @@ def _select(x: Tensor, degrees: Degrees, wanted: Degrees) -> Tensor:
 @cache
 @torch.inference_mode(False)
 def _kept(
-    operation: Operation,
-    method: str,
-    degrees_in: tuple[Degrees, ...],
-    degrees_out: Degrees,
-    dtype: torch.dtype,
-    device: torch.device,
+    operation: Operation, method: str, lmaxes: tuple[int, ...], lmax_out: int, dtype: torch.dtype, device: torch.device
 ) -> Plan | Dense | Torus:
-    return make_route(operation, method, degrees_in, degrees_out).to(device, dtype)
+    degrees_in = tuple(tuple(range(lmax + 1)) for lmax in lmaxes)
+    return make_route(operation, method, degrees_in, tuple(range(lmax_out + 1))).to(device, dtype)
 
 
 @torch.compiler.disable
 def kept_route(
-    operation: Operation,
-    method: str,
-    degrees_in: tuple[Degrees, ...],
-    degrees_out: Degrees,
-    dtype: torch.dtype,
-    device: torch.device,
+    operation: Operation, method: str, lmaxes: tuple[int, ...], lmax_out: int, dtype: torch.dtype, device: torch.device
 ) -> Plan | Dense | Torus:
-    """The route for a dtype and a device, made at the first call."""
-    return _kept(operation, method, degrees_in, degrees_out, dtype, device)
+    """The route for all degrees up to the largest ones, a dtype and a device; made at the first call."""
+    return _kept(operation, method, lmaxes, lmax_out, dtype, device)
 
 
 class _Reorder(torch.autograd.Function):
@@ -162,7 +153,7 @@ class _Reorder(torch.autograd.Function):
 
 def reorder(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
     """Column ``order[k]`` at place ``k``; ``inverse`` is the inverse permutation."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not (x.requires_grad and torch.is_grad_enabled()):
         return x.index_select(1, order)
     return _Reorder.apply(x, order, inverse)  # type: ignore[return-value]
 

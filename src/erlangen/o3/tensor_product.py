@@ -102,7 +102,7 @@ class GauntTensorProduct(nn.Module):
         self.irreps_in1, self.irreps_in2, self.irreps_out = one, two, out
         branches = [(PRODUCT, out.of_sign(sign)), (POISSON, out.of_sign(-sign))]
         self.branches = nn.ModuleList(
-            _Branch(operation, method, one, two, part, weights is not None, normalization, layout)
+            Branch(operation, method, one, two, part, weights is not None, normalization, layout)
             for operation, part in branches
             if part.terms
         )
@@ -132,7 +132,7 @@ class GauntTensorProduct(nn.Module):
         return f"{self.irreps_in1} x {self.irreps_in2} -> {self.irreps_out}"
 
 
-class _Branch(nn.Module):
+class Branch(nn.Module):
     """The paths of even sum, or those of odd sum: unpacks, weighs, multiplies, weighs; packing is its owner's."""
 
     def __init__(
@@ -147,7 +147,7 @@ class _Branch(nn.Module):
         layout: str,
     ) -> None:
         super().__init__()
-        self.signal = out
+        self.signal, self.width = out, out.width
         self.route = make_route(operation, method, (one.degrees, two.degrees), out.degrees)
         self.unpack1 = Unpack(one, layout, self.route.orders_in[0], "x")
         self.unpack2 = Unpack(two, layout, self.route.orders_in[1], "y")
@@ -167,6 +167,14 @@ class _Branch(nn.Module):
         order = self.route.order_out
         return own if order is None else [own[k] for k in order]
 
+    @torch.no_grad()
+    def set_weights(self, *values: Tensor) -> None:
+        """Replaces the weights of the two inputs and of the output, ``(channels, degrees)`` each."""
+        for own, value in zip((self.weight1, self.weight2, self.weight3), values, strict=True):
+            if own is None or own.weight is None:
+                raise ValueError("set_weights: this product has no weights")
+            own.weight.copy_(value)
+
     def broadcast(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, torch.Size]:
         """Checks the inputs and makes their leading axes equal."""
         self.unpack1.check(x)
@@ -185,13 +193,12 @@ class _Branch(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Two inputs of one batch to ``(items, channels, components)``."""
         a, b = self.unpack1(x), self.unpack2(y)
-        channels = a.shape[1]
         if self.weight1 is not None and self.weight2 is not None:
             a, b = self.weight1(a), self.weight2(b)
-        b = b.expand(-1, channels, -1)
+        items, channels, _ = a.shape
         wide = self.route.wide(a)
-        rows = [t.to(wide).reshape(t.shape[0] * channels, t.shape[2]) for t in (a, b)]
-        z = self.route(*rows)[0].reshape(a.shape[0], channels, self.signal.width)
+        rows = [t.expand(-1, channels, -1).to(wide).reshape(items * channels, t.shape[2]) for t in (a, b)]
+        z = self.route(*rows)[0].reshape(items, channels, self.width)
         return (z if self.weight3 is None else self.weight3(z)).to(x.dtype)
 
 
@@ -224,8 +231,10 @@ class DegreeWeight(Constants):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape ``(items, channels, components)``."""
-        factors = self.scale if self.weight is None else self.scale * self.weight
-        return x * factors.index_select(-1, self.degree).to(x.dtype)
+        factors = self.get_buffer("scale")
+        if self.weight is not None:
+            factors = factors * self.weight
+        return x * factors.index_select(-1, self.get_buffer("degree")).to(x.dtype)
 
 
 def require_normalization(normalization: str, name: str) -> None:
