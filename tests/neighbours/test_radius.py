@@ -156,6 +156,20 @@ def test_nobody_one_and_coincident_points():
     assert as_set(edge_index) == set(itertools.permutations(range(3), 2)) and not shift.any()
 
 
+def test_clouds_at_the_same_place_do_not_meet():
+    batch = torch.tensor([1, 0, 1, 2])
+    assert as_set(radius_graph(torch.ones(4, 3), 1.0, batch)) == {(0, 2), (2, 0)}
+    assert as_set(radius_graph(torch.ones(4, 3), 0.5, batch, torch.eye(3))[0]) == {(0, 2), (2, 0)}
+
+
+@pytest.mark.parametrize("dim", [2, 3, 5, 6, 7])
+def test_the_border_belongs_to_it(dim):
+    position = torch.stack([torch.zeros(dim), torch.ones(dim)])  # sqrt(3)^2 < 3 in floating point numbers
+    assert radius_graph(position, math.sqrt(dim)).shape == (2, 2)
+    assert radius_graph(position, math.sqrt(dim) * (1 - 1e-15)).shape == (2, 0)
+    assert radius_graph(position, math.sqrt(dim), cell=9 * torch.eye(dim))[0].shape == (2, 2)
+
+
 def test_directions_that_are_not_periodic_may_be_anything():
     position = torch.tensor([[0.1, 0.0, 9.0], [1.9, 0.0, -4.0], [0.1, 0.0, 9.5]])
     cell = torch.zeros(3, 3)

@@ -113,6 +113,7 @@ def _pairs(points: np.ndarray, cloud: np.ndarray, cutoff: float) -> np.ndarray:
     if n < 2:
         return np.zeros((2, 0), np.int64)
     # The tree may round otherwise than we do: it proposes a little more, and the distance computed here decides.
+    # Where all points coincide, clouds are kept apart by a reach of one.
     reach = min(cutoff, diameter_bound(points)) * (1 + 1e-9) or 1.0
     tree = KDTree(laid_apart(points, np.unique(cloud, return_inverse=True)[1], 2 * reach))
     first, second = tree.query_pairs(reach, output_type="ndarray").astype(np.int64).T
