@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.neighbours.test_radius import clouds
 
 from erlangen.neighbours import farthest_points
-from tests.neighbours.test_radius import clouds
 
 
 @given(clouds(), st.integers(1, 5), st.booleans())

@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.neighbours.test_radius import clouds
 
 from erlangen.neighbours import knn_graph
-from tests.neighbours.test_radius import clouds
 
 
 @given(clouds(), st.integers(1, 30))
@@ -20,7 +20,9 @@ def test_it_finds_the_least_distances(cloud, k):
     for i in range(len(x)):
         mine = source[target == i]
         others = ((batch == batch[i]) & (torch.arange(len(x)) != i)).nonzero().flatten()
-        assert len(mine) == len(set(mine.tolist())) == min(k, len(others)) and set(mine.tolist()) <= set(others.tolist())
+        assert len(mine) == len(set(mine.tolist())) == min(k, len(others)) and set(mine.tolist()) <= set(
+            others.tolist()
+        )
         # Of several equally far any may come: the distances are those of the nearest, in ascending order.
         wanted = (x[others] - x[i]).norm(dim=1).sort().values[:k]
         torch.testing.assert_close((x[mine] - x[i]).norm(dim=1), wanted)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erlangen.groups import E, O
-from erlangen.neighbours import radius_graph
+from erlangen.neighbours import farthest_points, knn_graph, radius_graph
 
 
 def all_pairs(position, cutoff, batch):
@@ -35,9 +35,7 @@ def all_images(position, cutoff, batch, cells, pbc):
         span = cell[periodic]
         fraction = (x[j] - x[i]) @ np.linalg.pinv(span)
         margin = cutoff * np.linalg.norm(np.linalg.pinv(span), axis=0)
-        ranges = [
-            range(math.floor(-f - m) - 1, math.ceil(-f + m) + 2) for f, m in zip(fraction, margin, strict=True)
-        ]
+        ranges = [range(math.floor(-f - m) - 1, math.ceil(-f + m) + 2) for f, m in zip(fraction, margin, strict=True)]
         for steps in itertools.product(*ranges):
             multiple = np.zeros(len(periodic), int)
             multiple[periodic] = steps
@@ -128,7 +126,9 @@ def test_it_agrees_with_ase(pbc, cutoff):
     atoms = ase.Atoms("H20", positions=position, cell=cell, pbc=pbc)
     theirs = neighborlist.neighbor_list("ijS", atoms, cutoff)
     i, j, multiple = theirs
-    wanted = sorted((a, b, *s) for a, b, s in zip(i.tolist(), j.tolist(), (multiple @ cell).round(6).tolist(), strict=True))
+    wanted = sorted(
+        (a, b, *s) for a, b, s in zip(i.tolist(), j.tolist(), (multiple @ cell).round(6).tolist(), strict=True)
+    )
     cells = torch.from_numpy(cell)
     edge_index, shift = radius_graph(torch.from_numpy(position), cutoff, cell=cells, pbc=atoms.pbc)
     pairs = zip(edge_index[1].tolist(), edge_index[0].tolist(), shift.tolist(), strict=True)
@@ -154,6 +154,20 @@ def test_nobody_one_and_coincident_points():
     assert as_set(radius_graph(torch.ones(40, 2), 1e-12)) == set(itertools.permutations(range(40), 2))
     edge_index, shift = radius_graph(torch.full((3, 2), 0.999), 0.1, cell=torch.eye(2))
     assert as_set(edge_index) == set(itertools.permutations(range(3), 2)) and not shift.any()
+
+
+def test_clouds_at_the_same_place_do_not_meet():
+    batch = torch.tensor([1, 0, 1, 2])
+    assert as_set(radius_graph(torch.ones(4, 3), 1.0, batch)) == {(0, 2), (2, 0)}
+    assert as_set(radius_graph(torch.ones(4, 3), 0.5, batch, torch.eye(3))[0]) == {(0, 2), (2, 0)}
+
+
+@pytest.mark.parametrize("dim", [2, 3, 5, 6, 7])
+def test_the_border_belongs_to_it(dim):
+    position = torch.stack([torch.zeros(dim), torch.ones(dim)])  # sqrt(3)^2 < 3 in floating point numbers
+    assert radius_graph(position, math.sqrt(dim)).shape == (2, 2)
+    assert radius_graph(position, math.sqrt(dim) * (1 - 1e-15)).shape == (2, 0)
+    assert radius_graph(position, math.sqrt(dim), cell=9 * torch.eye(dim))[0].shape == (2, 2)
 
 
 def test_directions_that_are_not_periodic_may_be_anything():
@@ -208,6 +222,38 @@ def test_half_precision_and_inputs_left_as_they_were():
     assert as_set(radius_graph(position, 1.0)) == all_pairs(position, 1.0, torch.zeros(20, dtype=torch.long))
     assert radius_graph(position, 1.0, cell=4 * torch.eye(3))[1].dtype == torch.float16
     assert torch.equal(position, before)
+
+
+def test_points_far_outside_a_cell_have_the_same_neighbours():
+    generator = torch.Generator().manual_seed(2)
+    position = torch.rand(20, 3, generator=generator, dtype=torch.float64)
+    far = position + 2.0**26 * torch.randint(-3, 4, (20, 3), generator=generator)
+    near, away = (radius_graph(x, 0.9, cell=torch.eye(3))[0] for x in (position, far))
+    assert torch.equal(near, away)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_results_lie_on_the_device_of_the_points():
+    position, batch = torch.rand(50, 3), torch.arange(50) % 3
+    cell = 2 * torch.eye(3).expand(3, 3, 3)
+    here = [
+        radius_graph(position, 0.6, batch),
+        *radius_graph(position, 0.6, batch, cell),
+        knn_graph(position, 4, batch),
+    ]
+    here.append(farthest_points(position, 5, batch))
+    position, batch, cell = position.cuda(), batch.cuda(), cell.cuda()
+    there = [
+        radius_graph(position, 0.6, batch),
+        *radius_graph(position, 0.6, batch, cell),
+        knn_graph(position, 4, batch),
+    ]
+    there.append(farthest_points(position, 5, batch))
+    for a, b in zip(here, there, strict=True):
+        assert b.is_cuda
+        torch.testing.assert_close(a, b.cpu())
+    assert farthest_points(position, 5, batch, torch.Generator("cuda").manual_seed(0)).is_cuda
+    assert farthest_points(position, 5, batch, torch.Generator().manual_seed(0)).is_cuda
 
 
 @pytest.mark.parametrize("kind", ["open", "periodic", "clouds"])

@@ -60,4 +60,21 @@ SOURCES: dict[str, Source] = {
         folder="graph_separation",
         files=("exp.npz",),
     ),
+    "3bpa": Source(
+        summary="3BPA: a drug-like molecule of 27 atoms at 300 to 1200 K, with energies and forces",
+        publisher="https://github.com/davkovacs/BOTNet-datasets (dataset_3BPA)",
+        folder="molecules/3bpa",
+        files=("train_300K.xyz", "train_mixedT.xyz", "iso_atoms.xyz"),
+        licence="MIT",
+    ),
+    "acac": Source(
+        summary="acetylacetone: 15 atoms at 300 and 600 K, with energies and forces",
+        publisher="https://github.com/davkovacs/BOTNet-datasets (dataset_acac)",
+        folder="molecules/acac",
+        files=(
+            *("train_300K.xyz", "train_600K.xyz", "test_MD_300K.xyz", "test_MD_600K.xyz"),
+            *("test_dihedral.xyz", "isolated_atoms.xyz"),
+        ),
+        licence="MIT",
+    ),
 }

@@ -15,9 +15,11 @@ def farthest_points(
     batch: Int[Tensor, " points"] | None = None,
     generator: torch.Generator | None = None,
 ) -> Int[Tensor, " chosen"]:
-    r"""Chooses points of each cloud one after another, each as far as possible from those before it:
+    r"""Chooses points of each cloud one after another, each as far as possible from those before it.
 
-    .. math:: i_{t+1} = \arg\max_i \min_{s \le t} \|x_i - x_{i_s}\|.
+    With :math:`i_0` drawn, or the first of its cloud:
+
+    .. math:: i_{t+1} = \arg\max_i \min_{s \le t} \|x_i - x_{i_s}\|
 
     The chosen points cover the cloud within twice the best radius that so many points can reach. No point is chosen
     twice, not even where points coincide. All clouds are sampled at once, on the device of the points, in

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from erlangen.neighbours.clouds import diameter_bound, laid_apart, read_clouds
@@ -43,7 +43,7 @@ def knn_graph(
         return torch.zeros((2, 0), dtype=torch.long, device=position.device)
     # Clouds lie farther apart than any is wide: a point's own cloud comes first, then come others, which are dropped.
     apart = laid_apart(points, cloud, 2 * diameter_bound(points) + 1)
-    _, neighbour = cKDTree(apart).query(apart, asked)
+    neighbour = np.asarray(KDTree(apart).query(apart, asked)[1])
     row = np.arange(len(points))[:, None]
     wanted = (neighbour != row) & (cloud[neighbour] == cloud[row])
     # Where many points coincide, a point may not be among its own nearest: then the last one is too many.

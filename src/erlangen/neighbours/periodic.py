@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from erlangen.neighbours.clouds import laid_apart
@@ -114,16 +114,16 @@ def pairs_of_images(
         _lay_out(points[rows], cells[name], periodic[name], cutoff, int(name))
         for name, rows in zip(names, members, strict=True)
     ]
-    # One search for all clouds. The trees propose a little more than the cutoff, and the distance computed below decides.
+    # One search for all clouds. The trees propose a little more than the cutoff; the distance computed below decides.
     inside = np.concatenate([part.inside for part in laid])
     images = np.concatenate([part.images for part in laid])
-    extent = max(float(np.abs(inside).max()), float(np.abs(images).max()))
+    extent = max(float(np.abs(points).max()), float(np.abs(images).max()))
     reach = cutoff * (1 + 1e-9) + 1e-12 * extent
     points_of = np.arange(len(names)).repeat([len(part.inside) for part in laid])
     images_of = np.arange(len(names)).repeat([len(part.images) for part in laid])
-    tree = cKDTree(laid_apart(inside, points_of, 2 * reach))
+    tree = KDTree(laid_apart(inside, points_of, 2 * reach))
     proposed = tree.sparse_distance_matrix(
-        cKDTree(laid_apart(images, images_of, 2 * reach)), reach, output_type="ndarray"
+        KDTree(laid_apart(images, images_of, 2 * reach)), reach, output_type="ndarray"
     )
     # Images of a cloud are laid out by owner, then multiple, so one number per edge holds the whole order.
     keys = np.sort(order[proposed["i"]] * len(images) + proposed["j"])

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from erlangen.neighbours.clouds import diameter_bound, laid_apart, read_clouds
@@ -18,9 +18,7 @@ from erlangen.neighbours.periodic import pairs_of_images, read_cells
 Positions = Float[Tensor, "points dim"]
 Batch = Int[Tensor, " points"]
 Cell = Float[Tensor, "dim dim"] | Float[Tensor, "clouds dim dim"]
-Periodic = (
-    bool | Sequence[bool] | Bool[np.ndarray, " dim"] | Bool[Tensor, " dim"] | Bool[Tensor, "clouds dim"]
-)
+Periodic = bool | Sequence[bool] | Bool[np.ndarray, " dim"] | Bool[Tensor, " dim"] | Bool[Tensor, "clouds dim"]
 EdgeIndex = Int[Tensor, "2 edges"]
 Shift = Float[Tensor, "edges dim"]
 
@@ -34,6 +32,12 @@ def radius_graph(
 @overload
 def radius_graph(
     position: Positions, cutoff: float, batch: Batch | None = None, *, cell: Cell, pbc: Periodic | None = None
+) -> tuple[EdgeIndex, Shift]: ...
+
+
+@overload
+def radius_graph(
+    position: Positions, cutoff: float, batch: Batch | None, cell: Cell, pbc: Periodic | None = None
 ) -> tuple[EdgeIndex, Shift]: ...
 
 
@@ -62,7 +66,8 @@ def radius_graph(
         batch: The cloud of each point, in any order; one cloud by default.
         cell: Rows are the vectors that span the cell, for all clouds or (clouds along the first axis) each. Rows of
             directions that are not periodic count for nothing, and may be zero.
-        pbc: Which of them are periodic; all by default. One for all, one per row, or (with clouds) one per cloud and row.
+        pbc: Which of them are periodic; all by default. One boolean for all, one per row of the cell, or one per cloud
+            and row.
 
     Returns:
         The edges; and in periodic cells also the shift :math:`s_{ji}`, a sum of whole multiples of cell vectors.
@@ -108,8 +113,9 @@ def _pairs(points: np.ndarray, cloud: np.ndarray, cutoff: float) -> np.ndarray:
     if n < 2:
         return np.zeros((2, 0), np.int64)
     # The tree may round otherwise than we do: it proposes a little more, and the distance computed here decides.
+    # Where all points coincide, clouds are kept apart by a reach of one.
     reach = min(cutoff, diameter_bound(points)) * (1 + 1e-9) or 1.0
-    tree = cKDTree(laid_apart(points, np.unique(cloud, return_inverse=True)[1], 2 * reach))
+    tree = KDTree(laid_apart(points, np.unique(cloud, return_inverse=True)[1], 2 * reach))
     first, second = tree.query_pairs(reach, output_type="ndarray").astype(np.int64).T
     near = np.sqrt(((points[first] - points[second]) ** 2).sum(1)) <= cutoff
     first, second = first[near], second[near]
