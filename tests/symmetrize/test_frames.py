@@ -7,9 +7,26 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from erlangen.groups import SE, SL, SO, Cyclic, E, O, Points, SignedPermutation, Symmetric
-from erlangen.symmetrize import PCAFrame, SortFrame, WholeGroup
+from erlangen.audit import audit
+from erlangen.groups import (
+    SE,
+    SL,
+    SO,
+    Cyclic,
+    E,
+    Fields,
+    O,
+    Points,
+    Scalar,
+    SignedPermutation,
+    Symmetric,
+    Symmetry,
+    Vector,
+    parse_group,
+)
+from erlangen.symmetrize import PCAFrame, SortFrame, WholeGroup, symmetrize
 
 PRINCIPAL = [family(d) for family in (O, SO, E, SE) for d in (1, 2, 3, 4)]
 
@@ -92,6 +109,50 @@ def test_ambiguous_axes_follow_the_policy(name):
     if len(bad) > 3:
         untouched, _ = PCAFrame(E(3))(good[None])
         assert torch.equal(a[1:], untouched)
+
+
+@pytest.mark.parametrize("policy", ["warn", "perturb"])
+@pytest.mark.filterwarnings("ignore:PCAFrame")
+def test_ambiguous_axes_have_no_gradient_and_no_nan(policy):
+    octahedron = torch.cat([torch.eye(3), -torch.eye(3)]).double()
+    clear = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x = torch.stack([octahedron, clear]).requires_grad_()
+    weight = torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    frame = PCAFrame(SO(3), degenerate=policy, grad="full")
+    (found,) = torch.autograd.grad((frame(x)[0] * weight).square().sum(), x)
+    (alone,) = torch.autograd.grad((frame(x[1:])[0] * weight).square().sum(), x)
+    assert found.isfinite().all() and not found[0].any() and found[1].abs().max() > 1e-3
+    torch.testing.assert_close(found[1], alone[1])
+
+
+@pytest.mark.parametrize("words", ["SO(2)@xy", "O(2)@yz", "SE(2)@xy", "E(2)@xz"])
+def test_frames_of_a_part_of_the_space(words):
+    hom = parse_group(words)
+    points, axes = Points(hom.target).along(hom), tuple("xyz".index(letter) for letter in words[-2:])
+    net = nn.Sequential(nn.Flatten(), nn.Linear(15, 8), nn.Tanh(), nn.Linear(8, 2))
+    model = symmetrize(net, Symmetry(hom.source, points, Scalar(hom.source)), PCAFrame(hom.source, axes=axes))
+    x = torch.randn(4, 5, 3)
+    assert audit(model, x).verdict == "exact" and audit(net, x, symmetry=model.symmetry).verdict == "breaks"
+    assert audit(model, x, symmetry=Symmetry(SO(3), Points(SO(3)), Scalar(SO(3)))).verdict == "breaks"
+    assert frame_size(model, x) == (2 if words.startswith("S") else 4)
+
+
+def frame_size(model, x):
+    return model.frame(x)[0].shape[1]
+
+
+def test_a_cell_moves_with_the_atoms():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(15 + 9, 8), nn.Tanh(), nn.Linear(8, 2))
+
+        def forward(self, x):
+            return self.net(torch.cat([x["pos"].flatten(1), x["cell"].flatten(1)], 1))
+
+    moved = Fields(pos=Points(E(3)), cell=Vector(E(3)))
+    model = symmetrize(Net(), Symmetry(E(3), moved, Scalar(E(3))), PCAFrame(E(3), points="pos"))
+    assert audit(model, {"pos": torch.randn(4, 5, 3), "cell": torch.randn(4, 3, 3)}).verdict == "exact"
 
 
 def test_plane_clouds_are_not_ambiguous():

@@ -27,6 +27,22 @@ def test_local_frames_keep_their_promise(group, output):
     assert audit(layer, x).verdict == "exact"
 
 
+@pytest.mark.parametrize("offset", [0.0, 300.0, 1e4])
+def test_neighbours_far_from_the_origin(offset):
+    x = torch.randn(2, 40, 3, generator=torch.Generator().manual_seed(0)) + offset
+    x[1, 7] = x[1, 3]
+    apart = (x.double()[:, :, None] - x.double()[:, None]).norm(dim=-1)
+    near = nearest_neighbours(x, 6)
+    assert torch.equal(near[..., 0], torch.arange(40).expand(2, 40))
+    torch.testing.assert_close(apart.gather(2, near).sort(-1).values, apart.sort(-1).values[..., :6])
+
+
+@pytest.mark.parametrize("x", [torch.randn(5, 3), torch.zeros(2, 5, 3, dtype=torch.long)])
+def test_neighbours_of_what_is_no_cloud(x):
+    with pytest.raises(ValueError, match=r"nearest_neighbours\(x\): real coordinates of shape \(B, n, d\), got"):
+        nearest_neighbours(x, 2)
+
+
 def test_a_local_frame_is_the_frame_of_its_patch():
     net = mlp(4, 3, 3)
     layer = LocalFrames(net, SE(3), k=4, output="vector").double()

@@ -97,6 +97,30 @@ def test_flat_clouds(group):
     assert audit(model, x).verdict == "exact"
 
 
+@pytest.mark.parametrize("offset", [0.0, 3.0, 30.0, 1000.0])
+@pytest.mark.parametrize("group", [O(3), E(3), SE(3)], ids=str)
+def test_flat_clouds_in_single_precision(group, offset):
+    """What rounding leaves beside the plane is no third direction."""
+    generator = torch.Generator().manual_seed(0)
+    turn = SO(3).sample(100, 2, generator=generator)
+    flat = torch.randn(100, 6, 3, dtype=torch.float64, generator=generator)
+    flat[..., 2] = 0
+    centre = offset * torch.randn(3, dtype=torch.float64, generator=generator) if offset else torch.zeros(3).double()
+    first, second = ((flat @ turn[:, i].mT + (centre if group != O(3) else 0)).float() for i in (0, 1))
+    net = mlp(6, 3, 2).float()
+    model = symmetrize(net, Symmetry(group, Points(group), Scalar(group)), MinimalFrame(group))
+    assert (model(first) - model(second)).abs().max() < 1e-3 * max(1.0, offset / 30)
+
+
+def test_a_line_in_single_precision_is_refused():
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.randn(100, 1, 3, generator=generator)
+    line = torch.randn(100, 6, 1, generator=generator) * direction + 3.0
+    for cloud in line:
+        with pytest.raises(ValueError, match=r"sample 0 spans 1 dimensions, SO\(3\) needs 2"):
+            MinimalFrame(SE(3))(cloud[None])
+
+
 @pytest.mark.parametrize("group", [O(3), SO(3), GL(2), SL(3), Lorentz(4), SE(3)], ids=str)
 def test_clouds_that_span_too_little_follow_the_policy(group):
     d = group.matrix_dim

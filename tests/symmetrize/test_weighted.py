@@ -177,6 +177,8 @@ def test_directions_do_not_jump_where_sorting_does():
         (lambda: WeightedFrame(SO(1)), "d >= 2, got SO\\(1\\)"),
         (lambda: WeightedFrame(SO(3), grad="no"), "'detach' or 'full'"),
         (lambda: WeightedFrame(SO(3))(torch.randn(2, 4, 2)), "coordinates of shape .B, n, 3., got .2, 4, 2."),
+        (lambda: WeightedFrame(SE(3))(torch.randn(2, 1, 3)), "at least 2 points, got shape .2, 1, 3."),
+        (lambda: WeightedFrame(SE(3))(torch.randn(2, 0, 3)), "at least 2 points, got shape .2, 0, 3."),
         (lambda: DirectionFrame(Symmetric(3))(torch.randn(2, 3, 3)), "more than two need random directions"),
         (lambda: DirectionFrame(Symmetric(3), draws=0), "at least 1, got 0"),
         (lambda: PCAFrame(SO(3), grad="half"), "'detach' or 'full', got 'half'"),

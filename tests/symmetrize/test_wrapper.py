@@ -106,7 +106,7 @@ def test_all_signs_leave_only_the_diagonal_of_a_linear_map():
     w = torch.randn(3, 3, dtype=torch.float64)
     x = torch.randn(2, 6, 3, dtype=torch.float64)
     off = w - w.diag().diag()
-    assert symmetrize_points(Times(off), O(3), "vector")(x).abs().max() < 1e-13
+    assert symmetrize_points(Times(off), O(3), "vector")(x).abs().max() < 1e-14
     axes = torch.linalg.eigh(x.mT @ x).eigenvectors
     want = x @ axes @ w.diag().diag() @ axes.mT
     torch.testing.assert_close(symmetrize_points(Times(w), O(3), "vector")(x), want, rtol=1e-10, atol=1e-10)
@@ -282,7 +282,7 @@ def test_one_element_per_call_keeps_the_promise_in_expectation():
 class Weighted:
     """Two fixed turns with unequal weights: not a frame, but a fine test of the weights."""
 
-    group, holds_where = SO(2), ""
+    group, holds_where, shared = SO(2), "", True
 
     def __call__(self, x):
         angle = torch.tensor([0.3, 1.1], dtype=torch.float64)
@@ -356,10 +356,58 @@ def test_large_copies_run_one_by_one_unless_batches_are_counted():
         assert counted.rows == [16]
 
 
-@pytest.mark.parametrize("chunk", [0, -1])
+def test_one_cloud_of_nodes_is_no_batch_of_vectors():
+    V = Vector(SO(3))
+    model = symmetrize(nn.Linear(3, 3), Symmetry(SO(3), V, V), PCAFrame(SO(3)))
+    with pytest.raises(ValueError, match=r"for 1 sample, the inputs hold 5; .* read \(nodes, dim\) as one cloud"):
+        model(torch.randn(5, 3))
+
+
+def test_graphs_without_nodes_at_the_end_of_a_batch():
+    data = pytest.importorskip("torch_geometric.data")
+    graphs = [data.Data(pos=torch.randn(n, 3)) for n in (4, 5, 0)]
+    nodes = Symmetric("n")
+    moved = Fields(pos=Nodes(nodes) & Points(E(3)), batch=BatchVector(nodes), ptr=Fixed())
+    promise = Symmetry(nodes * E(3), moved, Scalar(nodes * E(3)))
+    model = symmetrize(nn.Identity(), promise, PCAFrame(E(3), points="pos"))
+    with pytest.raises(ValueError, match="the batch has 3 graphs, but no nodes belong to the last 1"):
+        model(data.Batch.from_data_list(graphs))
+
+
+def test_gradients_of_weights_are_the_same_without_a_batch_axis():
+    x = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
+    net, group = mlp(6, 3, 1).double(), SO(3)
+    frame = WeightedFrame(group, grad="full")
+    batched = symmetrize(net, Symmetry(group, Points(group), Scalar(group)), frame)
+    (want,) = torch.autograd.grad(batched(x[None]).sum(), x)
+    alone = symmetrize(_Squeezed(net), Symmetry(group, Points(group), Scalar(group)), _First(frame))
+    (found,) = torch.autograd.grad(alone(x).sum(), x)
+    torch.testing.assert_close(found, want, rtol=1e-9, atol=1e-12)
+
+
+class _Squeezed(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x[None])[0]
+
+
+class _First:
+    """A frame of batches, for one cloud."""
+
+    def __init__(self, frame):
+        self.frame, self.group, self.holds_where = frame, frame.group, frame.holds_where
+
+    def __call__(self, x):
+        return self.frame(x[None])
+
+
+@pytest.mark.parametrize("chunk", [0, -1, True])
 def test_a_piece_holds_at_least_one_copy(chunk):
     promise = Symmetry(E(3), (Points(E(3)),), Scalar(E(3)))
-    with pytest.raises(ValueError, match=rf"symmetrize\(chunk\): a whole number from 1, or None, got {chunk}"):
+    with pytest.raises(ValueError, match=rf"symmetrize\(chunk\): a whole number from 1, or None, got {chunk!r}"):
         symmetrize(mlp(4, 3, 1), promise, PCAFrame(E(3)), chunk=chunk)
 
 

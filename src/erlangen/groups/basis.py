@@ -273,8 +273,12 @@ def equivariant_basis(rep_in: Representation, rep_out: Representation) -> Basis:
         6
 
     Raises:
+        TypeError: when one is no representation (points that also move have no matrix).
         ValueError: when the groups differ or are complex, a size is still a name, or a block is too large.
     """
+    for name, rep in (("rep_in", rep_in), ("rep_out", rep_out)):
+        if not isinstance(rep, Representation):
+            raise TypeError(f"equivariant_basis({name}): a representation, got {rep!r}")
     if rep_in.group != rep_out.group:
         raise ValueError(f"equivariant_basis: both of one group, got {rep_in.group} and {rep_out.group}")
     if rep_in.group.complex:

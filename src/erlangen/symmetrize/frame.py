@@ -19,7 +19,8 @@ POLICIES = ("raise", "warn", "perturb")
 class Frame(Protocol):
     r"""A map from inputs to finite sets of group elements with :math:`F(g \cdot x) = g\, F(x)`.
 
-    A frame is any callable with these two attributes.
+    A frame is any callable with these two attributes. One whose elements are the same for all inputs has an attribute
+    ``shared = True`` besides, and gives them once, as for a batch of one.
     """
 
     @property
@@ -33,7 +34,7 @@ class Frame(Protocol):
         ...
 
     def __call__(self, *inputs: Any) -> tuple[Element, Tensor | None]:
-        """The elements, shape ``(B, F, ...)`` (``B`` may be 1 when all samples share them), and weights ``(B, F)``.
+        """The elements, shape ``(B, F, ...)`` (``(1, F, ...)`` where they are shared), and weights ``(B, F)``.
 
         Weights are non-negative and sum to one over ``F``; ``None`` means equal ones.
         """

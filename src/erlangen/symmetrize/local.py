@@ -15,12 +15,21 @@ from erlangen.symmetrize.wrapper import symmetrize
 def nearest_neighbours(x: Tensor, k: int) -> Tensor:
     """Indices of the k nearest points of every point, itself first, ``(B, n, d)`` to ``(B, n, k)``.
 
+    Distances are those of the coordinates as they are, in float64 and without the shortcut through squares, which far
+    from the origin loses them.
+
     Raises:
-        ValueError: when a cloud has fewer than k points.
+        ValueError: when ``x`` holds no clouds, or a cloud has fewer than k points.
     """
+    if not isinstance(x, Tensor) or x.ndim != 3 or not x.is_floating_point():
+        got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"nearest_neighbours(x): real coordinates of shape (B, n, d), got {got}")
     if not 1 <= k <= x.shape[1]:
         raise ValueError(f"nearest_neighbours(k): between 1 and the {x.shape[1]} points of a cloud, got {k}")
-    return torch.cdist(x, x).topk(k, dim=-1, largest=False).indices
+    x = x.double()
+    distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+    distance.diagonal(dim1=1, dim2=2).fill_(-1)  # itself first, also among points at the same place
+    return distance.topk(k, dim=-1, largest=False).indices
 
 
 class LocalFrames(nn.Module):
@@ -73,7 +82,7 @@ class LocalFrames(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Coordinates ``(B, n, d)`` to one output per point ``(B, n, ...)``."""
-        count, n = x.shape[:2]
         near = nearest_neighbours(x.detach(), self.k)
+        count, n = x.shape[:2]
         rows = torch.arange(count, device=x.device)[:, None, None]
         return self.patches(x[rows, near].flatten(0, 1)).unflatten(0, (count, n))

@@ -16,6 +16,8 @@ from erlangen.symmetrize.frame import pick, report_degenerate, require_policy
 
 #: Part of a point that is new, relative to the largest point, below which it is taken for a combination of others.
 NEW = 1e-7
+#: Likewise, in units of the rounding of the given coordinates: what is smaller may be rounding alone.
+ROUNDING = 32
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,16 @@ class MinimalFrame:
     With :math:`M` the matrix whose columns are the first linearly independent points:
 
     * O(d), E(d): :math:`Q` of :math:`M = Q R` with :math:`R_{jj} > 0`. Clouds that span only d - 1 dimensions have a
-    mirror
-      image as second element;
+      mirror image as second element;
     * SO(d), SE(d): the same, the last column turned so that the determinant is one; d - 1 dimensions are enough;
     * U(d), SU(d): the same over the complex numbers;
     * Lorentz(d): Gram-Schmidt in the metric :math:`\eta`, the time-like column put first;
     * GL(d): :math:`M` itself; GLPlus(d): with the sign of its last column turned if need be; SL(d): with its last
-    column
-      divided by :math:`\det M`; Affine: the same after subtracting the centroid.
+      column divided by :math:`\det M`; Affine: the same after subtracting the centroid.
 
     It costs one evaluation of the backbone instead of 2^d, but depends on the ORDER of the points: use it for labelled
-    points, not with backbones that shall respect permutations. Not differentiated, except for the centroid.
+    points, not with backbones that shall respect permutations. Not differentiated, except for the centroid. Directions
+    no larger than the rounding of the coordinates, in the dtype they come in, count as none.
 
     Args:
         group: one of the above.
@@ -71,20 +72,21 @@ class MinimalFrame:
         if not isinstance(x, Tensor) or x.ndim != 3 or x.shape[-1] != d:
             got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"MinimalFrame(points): coordinates of shape (B, n, {d}), got {got}")
+        noise = ROUNDING * torch.finfo(x.dtype).eps * x.detach().abs().flatten(1).amax(1) if x.numel() else None
         x = x.to(torch.complex128 if self.group.complex else torch.float64)
         moves = isinstance(self.group, E | SE | Affine)
         centre = x.mean(1) if moves else x.new_zeros(x.shape[0], d)
         with torch.no_grad():
-            elements, weight = self._elements(x - centre[:, None])
+            elements, weight = self._elements(x - centre[:, None], noise)
         if not moves:
             return elements, weight
         assert isinstance(self.group, E | SE | Affine)
         return self.group.pack(elements, centre[:, None].expand(elements.shape[:-1])), weight
 
-    def _elements(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _elements(self, x: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor | None]:
         d, linear = x.shape[-1], self._linear
         metric = linear.metric(torch.float64, x.device) if isinstance(linear, Lorentz) else None
-        chosen, axes, signs, rank = first_independent(x, metric)
+        chosen, axes, signs, rank = first_independent(x, metric, noise)
         needed = d - 1 if isinstance(linear, SO | O | SU) else d
         short = rank < needed
         if bool(short.any()):
@@ -124,12 +126,15 @@ class MinimalFrame:
         return torch.cat([m[..., :-1], m[..., -1:] * factor[:, None, None]], -1)
 
 
-def first_independent(x: Tensor, metric: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def first_independent(
+    x: Tensor, metric: Tensor | None = None, noise: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gram-Schmidt over the points in their order, skipping what is not new.
 
     Args:
         x: shape ``(B, n, d)``, real or complex.
         metric: diagonal of an indefinite metric, ``(d,)``; ``None`` for the Euclidean or Hermitian one.
+        noise: the length of what may be rounding in each cloud, ``(B,)``.
 
     Returns:
         The chosen points as columns ``(B, d, d)``, orthonormal columns ``(B, d, d)``, the signs of their squares
@@ -141,6 +146,7 @@ def first_independent(x: Tensor, metric: Tensor | None = None) -> tuple[Tensor, 
     signs = torch.zeros(count, d, dtype=torch.float64, device=x.device)
     rank = torch.zeros(count, dtype=torch.long, device=x.device)
     scale = x.abs().square().sum(-1).amax(1) if n else torch.zeros(count, dtype=torch.float64, device=x.device)
+    least = NEW**2 * scale if noise is None else torch.maximum(NEW**2 * scale, noise.double() ** 2)
     for i in range(n):
         if bool((rank == d).all()):
             break
@@ -149,7 +155,7 @@ def first_independent(x: Tensor, metric: Tensor | None = None) -> tuple[Tensor, 
             along = signs * (axes.conj() * eta[:, None] * v[..., None]).sum(1)
             v = v - (axes * along[:, None]).sum(-1)
         square = (v.conj() * eta * v).sum(-1).real
-        new = (square.abs() > NEW**2 * scale) & (rank < d)
+        new = (square.abs() > least) & (rank < d)
         place = torch.nn.functional.one_hot(rank.clamp_max(d - 1), d).bool() & new[:, None]
         unit = v / square.abs().sqrt().clamp_min(1e-300)[:, None]
         axes = torch.where(place[:, None], unit[..., None], axes)

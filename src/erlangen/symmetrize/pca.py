@@ -44,7 +44,10 @@ class PCAFrame:
         mask: which input tells the valid points of padded clouds, boolean, shape ``(B, n)``; the others count neither
             for the centroid nor for the axes. A backbone sees them moved along: see :class:`ZeroPadding`.
         grad: "detach" (the axes are constants, the centroid is differentiated) or "full"; gradients of axes grow with
-            the inverse gap of their eigenvalues.
+            the inverse gap of their eigenvalues, and ambiguous axes stay constants.
+        axes: the coordinates that the group acts on, where that is a part of the space: ``(0, 1)`` with SO(2) for
+            rotations about the third axis, whose action on the points is ``Points(SO(3))`` seen through an
+            :class:`~erlangen.groups.Embed`.
 
     Raises:
         ValueError: for other groups; when called, for degenerate inputs under policy "raise".
@@ -56,12 +59,17 @@ class PCAFrame:
     degenerate: str = "raise"
     mask: int | str | None = None
     grad: str = "detach"
+    axes: tuple[int, ...] | None = None
     holds_where: str = "distinct principal moments"
 
     def __post_init__(self) -> None:
         if not isinstance(self.group, O | SO | E | SE):
             raise ValueError(f"PCAFrame(group): O(d), SO(d), E(d) or SE(d), got {self.group}")
         require_policy(self.degenerate, "PCAFrame")
+        if self.axes is not None and (
+            len(set(self.axes)) != len(self.axes) or len(self.axes) != self.group.n or min(self.axes, default=0) < 0
+        ):
+            raise ValueError(f"PCAFrame(axes): {self.group.n} different coordinates from 0, got {self.axes}")
         if self.grad not in ("detach", "full"):
             raise ValueError(f"PCAFrame(grad): 'detach' or 'full', got {self.grad!r}")
 
@@ -69,17 +77,25 @@ class PCAFrame:
         """Elements of shape ``(B, F, d, d)``, or ``(B, F, d + 1, d + 1)`` for E and SE; no weights."""
         x = pick(inputs, self.points, "PCAFrame(points)")
         d = self.group.matrix_dim
+        if self.axes is not None and isinstance(x, Tensor) and x.ndim and x.shape[-1] > max(self.axes):
+            x = x[..., list(self.axes)]
         if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2 or x.shape[-1] != d:
             got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(f"PCAFrame(points): coordinates of shape (B, ..., {d}), got {got}")
+            which = "" if self.axes is None else f" and of those the axes {self.axes}"
+            raise ValueError(f"PCAFrame(points): coordinates of shape (B, ..., {d}){which}, got {got}")
         graph = self._batch_vector(inputs)
         if graph is None and x.ndim == 2:
             x = x[None]
         moves = isinstance(self.group, E | SE)
         valid = self._valid(inputs, x)
         centre, covariance = self._moments(x.double(), graph, moves, valid)
-        values, axes = torch.linalg.eigh(covariance.detach() if self.grad == "detach" else covariance)
+        values, axes = torch.linalg.eigh(covariance.detach())
         ambiguous = self._ambiguous(values)
+        if self.grad == "full" and covariance.requires_grad:
+            # Axes that are arbitrary have no derivative; those of another matrix in their place keep NaN out.
+            other = torch.arange(1.0, d + 1, dtype=covariance.dtype, device=covariance.device).diag()
+            clear = torch.where(ambiguous[:, None, None], other, covariance)
+            axes = torch.where(ambiguous[:, None, None], axes, torch.linalg.eigh(clear).eigenvectors)
         if bool(ambiguous.any()):
             where = ambiguous.nonzero().flatten().tolist()
             report_degenerate(

@@ -90,23 +90,27 @@ class SortFrame:
         return self._with_ties(order, tied)
 
     def _with_ties(self, order: Tensor, tied: Tensor) -> tuple[Element, Tensor | None]:
-        blocks = [_blocks(row) for row in tied.tolist()]
-        sizes = [math.prod(math.factorial(len(b)) for b in sample) for sample in blocks]
-        too_many = [i for i, size in enumerate(sizes) if size > self.max_frame]
-        if too_many:
+        # Many samples share few patterns of ties; each pattern is worked out once.
+        patterns, which = torch.unique(tied, dim=0, return_inverse=True)
+        blocks = [_blocks(row) for row in patterns.tolist()]
+        sizes = [math.prod(math.factorial(len(b)) for b in pattern) for pattern in blocks]
+        too_many = torch.tensor([size > self.max_frame for size in sizes], device=which.device)[which]
+        if bool(too_many.any()):
+            first = int(too_many.nonzero()[0])
             report_degenerate(
                 self.degenerate,
-                f"{type(self).__name__}: equal rows leave {sizes[too_many[0]]} ways to sort sample {too_many[0]}, more "
+                f"{type(self).__name__}: equal rows leave {sizes[int(which[first])]} ways to sort sample {first}, more "
                 f"than max_frame={self.max_frame} (draws=1 takes a random one)",
             )
         arrangements = [
-            [list(range(order.shape[1]))] if sizes[i] > self.max_frame else _arrangements(order.shape[1], sample)
-            for i, sample in enumerate(blocks)
+            [list(range(order.shape[1]))] if sizes[i] > self.max_frame else _arrangements(order.shape[1], pattern)
+            for i, pattern in enumerate(blocks)
         ]
         most = max(map(len, arrangements))
-        index = torch.tensor([(a + [a[0]] * most)[:most] for a in arrangements], device=order.device)
+        table = torch.tensor([(a + [a[0]] * most)[:most] for a in arrangements], device=order.device)
+        index = table[which]
         elements = order[:, None].expand(index.shape).gather(2, index)
-        counts = torch.tensor([len(a) for a in arrangements], device=order.device)
+        counts = torch.tensor([len(a) for a in arrangements], device=order.device)[which]
         weight = (torch.arange(most, device=order.device) < counts[:, None]).double() / counts[:, None]
         return elements, weight
 

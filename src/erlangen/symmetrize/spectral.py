@@ -62,7 +62,8 @@ class SpectralFrame(SortFrame):
         if self.sizes_input is not None:
             counts = pick(inputs, self.sizes_input, "SpectralFrame(sizes_input)")
             places = torch.arange(adjacency.shape[1], device=adjacency.device)
-            columns.insert(0, (places >= counts[:, None]).long()[..., None])
+            # Padding sorts behind the nodes, in the order in which it stands: it is moved by nobody.
+            columns.insert(0, (places - counts[:, None] + 1).clamp_min(0)[..., None])
         return lexicographic_ranks(torch.cat(columns, -1))
 
     def _adjacency(self, inputs: tuple[Any, ...]) -> Tensor:

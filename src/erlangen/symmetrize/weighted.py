@@ -60,6 +60,8 @@ class WeightedFrame:
         if not isinstance(x, Tensor) or x.ndim != 3 or x.shape[-1] != d:
             got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"WeightedFrame(points): coordinates of shape (B, n, {d}), got {got}")
+        if x.shape[1] < d - 1:
+            raise ValueError(f"WeightedFrame(points): at least {d - 1} points, got shape {tuple(x.shape)}")
         x = x.double()
         moves = isinstance(self.group, SE | E)
         centre = x.mean(1) if moves else x.new_zeros(x.shape[0], d)

@@ -21,6 +21,7 @@ class WholeGroup:
 
     group: Group
     holds_where: str = ""
+    shared = True
 
     def __post_init__(self) -> None:
         if not self.group.names:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from erlangen.groups import Action, Element, Group, Product, Symmetry
 from erlangen.groups.element import cast, map_element, tensors
-from erlangen.groups.fields import map_leaves
+from erlangen.groups.fields import is_graph_data, map_leaves
 from erlangen.groups.samples import Samples, leaves
 from erlangen.symmetrize.frame import Frame
 from erlangen.symmetrize.whole import WholeGroup
@@ -93,21 +93,27 @@ class Symmetrized(nn.Module):
             g = self._whole(promise.group, map_element(lambda t, f=f: t[0, f], elements))
             back = promise.group.inverse(g)
             moved = tuple(action(back, x) for action, x in zip(promise.inputs, inputs, strict=True))
-            share = 1 / copies if weight is None else weight[0, f].item()
+            share = 1 / copies if weight is None else weight[0, f]
             y = promise.output(g, self.backbone(*moved))
             outputs.append(map_leaves(lambda name, action, x, share=share: share * x, promise.output, y, "output"))
         return _total(promise.output, outputs)
 
     def _elements(self, inputs: tuple[Any, ...], count: int) -> tuple[Element, Tensor | None]:
+        named = next((x.num_graphs for x in inputs if is_graph_data(x) and hasattr(x, "num_graphs")), count)
+        if count != 1 and named > count:
+            raise ValueError(f"the batch has {named} graphs, but no nodes belong to the last {named - count}")
         elements, weight = self.frame(*inputs)
         device = next((x.device for _, _, x in leaves(self.symmetry.inputs, inputs) if isinstance(x, Tensor)), None)
         elements = map_element(lambda t: t.to(device), elements)
         given, copies = _leading(elements)
-        if given == 1 and count != 1:
+        if given == 1 and count != 1 and getattr(self.frame, "shared", False):
             elements = map_element(lambda t: t.expand(count, *t.shape[1:]), elements)
             weight = None if weight is None else weight.expand(count, -1)
         elif given != count:
-            raise ValueError(f"the frame gave elements for {given} samples, the inputs hold {count}")
+            raise ValueError(
+                f"the frame gave elements for {given} sample{'s' * (given != 1)}, the inputs hold {count}; frames of "
+                f"point clouds read (nodes, dim) as one cloud"
+            )
         if self.average == "weighted" and weight is None:
             raise ValueError("symmetrize(average='weighted'): this frame gives no weights; use average='full'")
         weight = None if weight is None else weight.to(device)
@@ -229,8 +235,8 @@ def symmetrize(
         raise TypeError(f"symmetrize(symmetry): a Symmetry, got {type(symmetry).__name__}")
     if average not in AVERAGES:
         raise ValueError(f"symmetrize(average): one of {', '.join(AVERAGES)}, got {average!r}")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"symmetrize(chunk): a whole number from 1, or None, got {chunk}")
+    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
+        raise ValueError(f"symmetrize(chunk): a whole number from 1, or None, got {chunk!r}")
     inexact = next((a for a in (*symmetry.inputs, symmetry.output) if not a.exact), None)
     if inexact is not None:
         raise ValueError(f"symmetrize(symmetry): {inexact!r} resamples, and a frame of it would not be exact")
