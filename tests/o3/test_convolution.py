@@ -120,3 +120,22 @@ def test_bad_input():
             GauntConv(*arguments, nn.Identity())
     with pytest.raises(ValueError, match=r"method\): one of auto, grid, edge, aligned"):
         GauntConv("2x0e", "0e", "2x0e", nn.Identity(), method="dense")
+
+
+@pytest.mark.parametrize("out", ["4x0e+4x1o+4x2e", "4x1o", "4x0e+4x2e"])
+@pytest.mark.parametrize("sign", "eo")
+def test_scalars_need_no_sphere(out, sign):
+    radial = nn.Linear(3, 12).double()
+    if sign == "o":
+        out = out.translate(str.maketrans("eo", "oe"))
+    fast, slow = (
+        GauntConv(f"4x0{sign}", "1x0e+1x1o+1x2e", out, radial, method=method).double() for method in ("auto", "grid")
+    )
+    generator = torch.Generator().manual_seed(0)
+    x, v, e = (torch.randn(*size, dtype=torch.float64, generator=generator) for size in ((5, 4), (9, 3), (9, 3)))
+    edge_index = torch.randint(5, (2, 9), generator=generator)
+    assert type(fast.form) is not type(slow.form)
+    for inputs in ((x, edge_index, v, e), (x, edge_index[:, :0], v[:0], e[:0])):
+        torch.testing.assert_close(fast(*inputs), slow(*inputs), rtol=0, atol=1e-12)
+    v.requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda v: fast(x, edge_index, v, e), (v,))

@@ -96,7 +96,7 @@ def test_envelope_and_radial_network():
     value = envelope(u)
     number = value.item()
     (slope,) = torch.autograd.grad(value.sum(), u)
-    assert 0 < number < 1e-7 and abs(slope.item()) < 1e-4
+    assert 0 < number < 1e-7 and abs(slope.item()) < 2e-4
     assert torch.autograd.gradcheck(envelope, (torch.rand(5, dtype=torch.float64, requires_grad=True),))
     radial = RadialNetwork(4.0, 6, 16, 3).double()
     r = torch.tensor([[0.5], [4.0], [9.0]], dtype=torch.float64)

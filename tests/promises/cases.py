@@ -20,9 +20,11 @@ from erlangen.groups import (
     Symmetry,
     Vector,
 )
-from erlangen.o3 import DegreeLinear, GauntConv, GauntManyBody, GauntSelfMix, GauntTensorProduct
+from erlangen.o3 import DegreeLinear, GauntConv, GauntManyBody, GauntPotential, GauntSelfMix, GauntTensorProduct
 from erlangen.recipes.frame_averaging.particle_networks import EGNN, GNN, Reframed
 from erlangen.recipes.frame_averaging.point_networks import MeanLine, PointNet
+from erlangen.recipes.gaunt_tensor_product.contraction import SymmetricContraction
+from erlangen.recipes.gaunt_tensor_product.tetris import TetrisNetwork, gaunt
 from erlangen.symmetrize import (
     DirectionFrame,
     FixedSigns,
@@ -261,3 +263,20 @@ def messages_of_every_edge(generator):
 def messages_along_the_edge(generator):
     layer = GauntConv("2x1e+2x2o", "0e+2e+3o", "2x3e+2x0o", _mlp(4, 8, 6), method="aligned")
     return layer, _edges(generator, 2, 8)
+
+
+@promise
+def energies_and_forces(generator):
+    potential = GauntPotential([1, 8], cutoff=4.0, channels=3, num_layers=2)
+    return potential, (torch.randn(5, 3, generator=generator), torch.tensor([8, 1, 1, 8, 1]))
+
+
+@promise
+def pieces_of_tetris(generator):
+    return TetrisNetwork(gaunt, odd=True, channels=3), (torch.randn(3, 4, 3, generator=generator),)
+
+
+@promise
+def every_coupling(generator):
+    layer = SymmetricContraction("3x0e+3x1o+3x2e", "3x0e", 3, 2)
+    return layer, (torch.randn(5, 27, generator=generator), torch.rand(5, 2, generator=generator))

@@ -60,10 +60,11 @@ class PotentialCalculator(Calculator):
         vectors = vectors + vectors @ (strain + strain.mT) / 2
         one = torch.zeros_like(numbers)
         energy = self.potential.energy(vectors, self.potential.kinds(numbers), edge_index, one, 1)
+        value = energy.item()
         slope, virial = torch.autograd.grad(energy.sum(), (place, strain), materialize_grads=True)
         self.results = {
-            "energy": float(energy),
-            "free_energy": float(energy),
+            "energy": value,
+            "free_energy": value,
             "forces": (-slope).double().cpu().numpy(),
         }
         if all(pbc):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from erlangen.groups import EdgeIndex, Fixed, Nodes, O, Symmetric, Symmetry, Vector
 from erlangen.o3.coefficients import component_scale
-from erlangen.o3.edges import FORMS
+from erlangen.o3.edges import FORMS, choose_form
 from erlangen.o3.layout import Unpack
 from erlangen.o3.operation import PRODUCT
 from erlangen.o3.signal import Signal, require_layout
@@ -87,7 +87,8 @@ class GauntConv(nn.Module):
         self.irreps_in, self.irreps_sh, self.irreps_out = one, sh, out
         self.radial = radial
         self.weight_numel = one.channels * len(sh.terms)
-        self.form = FORMS["grid" if method == "auto" else method](one.degrees, sh.degrees, out.degrees)
+        degrees = one.degrees, sh.degrees, out.degrees
+        self.form = (choose_form(*degrees) if method == "auto" else FORMS[method])(*degrees)
         self.unpack = Unpack(one, layout, None, "x")
         self.pack = Unpack(out, layout, None, "output")
         scale = [1.0] * len(out.terms)

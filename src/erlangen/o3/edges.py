@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from erlangen.o3.constants import Constants
@@ -39,9 +39,16 @@ def zonal(lmax: int, cosine: Tensor) -> Tensor:
 
 def _again(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """Calls a function now, and once more for backward instead of keeping what it computed on the way."""
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return function(*inputs)
     return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)  # type: ignore[return-value]
+
+
+def _blocks(source: Tensor, block: int) -> list[slice]:
+    """Ranges of edges that are computed at once; all of them in a graph that is compiled for any number."""
+    if torch.compiler.is_compiling():
+        return [slice(None)]
+    return [slice(start, start + block) for start in range(0, len(source), block)]
 
 
 class OnGrid(Constants):
@@ -81,8 +88,7 @@ class OnGrid(Constants):
         values = x @ analysis
         total = torch.zeros_like(values)
         block = self.block or max(1, 2**20 // (values.shape[1] * values.shape[2]))
-        for start in range(0, source.shape[0], block):
-            here = slice(start, start + block)
+        for here in _blocks(source, block):
             message = _again(self._message, values, h[here], unit[here], source[here], points)
             total.index_add_(0, target[here], message)
         return total @ synthesis
@@ -102,8 +108,7 @@ class PerEdge(OnGrid):
         points = self.get_buffer("points")
         total = x.new_zeros(*x.shape[:2], self.get_buffer("synthesis").shape[1])
         block = self.block or max(1, 2**16 // (x.shape[1] * points.shape[0]))
-        for start in range(0, source.shape[0], block):
-            here = slice(start, start + block)
+        for here in _blocks(source, block):
             message = _again(self._message, x, h[here], unit[here], source[here], points)
             total.index_add_(0, target[here], message)
         return total
@@ -188,6 +193,36 @@ def _by_order(degrees: Degrees, orders: range, profile: np.ndarray) -> np.ndarra
         if m in orders:
             out[row, m - orders.start] = profile[:, l * l + l + abs(m)]
     return out.reshape(len(out), -1)
+
+
+class OfScalars(nn.Module):
+    r"""Features of degree 0 alone scale the filter: :math:`x_j h_l Y_l(\hat r) / \sqrt{4 \pi}`, with no sphere needed.
+
+    Args:
+        degrees_in: ``(0,)``.
+        degrees_filter: of the filter.
+        degrees_out: of the result, all among those of the filter.
+    """
+
+    def __init__(self, degrees_in: Degrees, degrees_filter: Degrees, degrees_out: Degrees) -> None:
+        super().__init__()
+        self.lmax = max(degrees_out)
+        of = [degrees_filter.index(l) for l in degrees_out for _ in range(2 * l + 1)]
+        self.register_buffer("degree", torch.tensor(of), persistent=False)
+        self.register_buffer("component", torch.tensor(components(degrees_out)), persistent=False)
+
+    def forward(self, x: Tensor, h: Tensor, unit: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Shape ``(nodes, channels, components)``."""
+        degree, component = self.get_buffer("degree"), self.get_buffer("component")
+        harmonics = real_spherical_harmonics(self.lmax, unit).index_select(1, component) / math.sqrt(4 * math.pi)
+        message = (x[source] * h).index_select(2, degree) * harmonics[:, None]
+        return x.new_zeros(x.shape[0], *message.shape[1:]).index_add(0, target, message)
+
+
+def choose_form(degrees_in: Degrees, degrees_filter: Degrees, degrees_out: Degrees) -> type[nn.Module]:
+    """The fastest of the forms."""
+    scales = degrees_in == (0,) and set(degrees_out) <= set(degrees_filter)
+    return OfScalars if scales else OnGrid
 
 
 FORMS = {"grid": OnGrid, "edge": PerEdge, "aligned": Aligned}

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 def envelope(fraction: Tensor, p: int = 5) -> Tensor:
     r"""A polynomial from one at zero to zero at one, where slope and curvature vanish, too.
 
-    .. math:: 1 - \tfrac{(p+1)(p+2)}{2} u^p + p(p+2) u^{p+1} - \tfrac{p(p+1)}{2} u^{p+2}, \qquad 0 \le u < 1; \qquad 0 \text{ beyond}
+    .. math:: 1 - \tfrac{(p+1)(p+2)}{2} u^p + p(p+2) u^{p+1} - \tfrac{p(p+1)}{2} u^{p+2}, \qquad 0 \le u < 1
+
+    Beyond, it is zero.
 
     Args:
         fraction: distance over cutoff.

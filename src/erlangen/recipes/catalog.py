@@ -49,6 +49,14 @@ CATALOG: tuple[Entry, ...] = (
         ("graph-separation", "nbody", "normals", "continuity"),
         paper="Puny et al., Frame Averaging for Invariant and Equivariant Network Design, 2022",
     ),
+    Entry(
+        "gaunt-tensor-product",
+        "Products of functions on the sphere in place of Clebsch-Gordan products: speed, limits, accuracy",
+        ("same-function", "speed", "limits", "accuracy"),
+        extras=("recipes", "o3", "molecules"),
+        paper="Luo, Chen, Krishnapriyan, Enabling Efficient Equivariant Operations in the Fourier Basis via Gaunt "
+        "Tensor Products, 2024",
+    ),
 )
 
 

@@ -11,7 +11,7 @@ oxygen on copper, in ASE's effective medium potential.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ METHODS = {
 }
 
 
-def _claim(name: str, statement: str, relation: Any, margin: float, data: str, ours: str, baseline: str) -> Claim:
+def _claim(name: str, statement: str, relation: Any, margin: int | float, data: str, ours: str, baseline: str) -> Claim:
     return Claim(
         f"accuracy-{data}-{name}",
         statement,
@@ -101,7 +101,7 @@ class Data:
     """Configurations to learn from and to test on, by the test's name, and energies of single atoms."""
 
     train: Sequence[Snapshot]
-    tests: dict[str, Sequence[Snapshot]]
+    tests: Mapping[str, Sequence[Snapshot]]
     atoms: dict[int, float]
 
 
@@ -286,7 +286,7 @@ def _table(metrics: dict[str, list[float]], outcome: Outcome, config: Config) ->
             )
     note = (
         f"Root mean square errors, mean ± deviation over seeds; {config.accuracy_train} configurations to learn from, "
-        f"{config.accuracy_epochs} epochs, weights of the least validation loss. Seconds of training are the processor's."
+        f"{config.accuracy_epochs} epochs, weights of the least validation loss. Seconds are the processor's."
     )
     return Table("Energies and forces", ["test", "coupling", "meV", "meV/Å", "weights", "seconds"], rows, note)
 

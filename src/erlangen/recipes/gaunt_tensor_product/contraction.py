@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from erlangen.groups import Fixed, Irreps, O, Scalar, Symmetry
 from erlangen.o3 import gaunt_coefficients
+from erlangen.o3.constants import Constants
 
 
-class SymmetricContraction(nn.Module):
+class SymmetricContraction(Constants):
     r"""Invariant polynomials of each channel's function, with weights per element, channel and coupling.
 
     .. math::
@@ -49,7 +50,7 @@ class SymmetricContraction(nn.Module):
         for way in ways:
             if len(way) == 3:
                 block = gaunt_coefficients(*way)
-                self.register_buffer("_".join(map(str, way)), (block / block.norm()).float(), persistent=False)
+                self.keep(_name(way), block / block.norm())
         self.weight = nn.Parameter(torch.randn(num_elements, self.channels, len(ways)) / math.sqrt(len(ways)))
         rep = Irreps(irreps_in, O(3))
         self.symmetry = Symmetry(O(3), (rep, Fixed()), Scalar(O(3)))
@@ -66,8 +67,12 @@ class SymmetricContraction(nn.Module):
                 value = parts[way[0]].square().sum(-1) / math.sqrt(2 * way[0] + 1)
             else:
                 a, b, c = (parts[l] for l in way)
-                block = self.get_buffer("_".join(map(str, way))).to(x.dtype)
+                block = self.get_buffer(_name(way)).to(x.dtype)
                 value = ((c @ block.flatten(0, 1).mT).unflatten(-1, block.shape[:2]) @ b[..., None])[..., 0]
                 value = (value * a).sum(-1)
             found.append(value)
         return (torch.stack(found, -1) * torch.einsum("be,ecw->bcw", node_attrs, self.weight)).sum(-1)
+
+
+def _name(way: tuple[int, ...]) -> str:
+    return "coupling_" + "_".join(map(str, way))

@@ -160,7 +160,7 @@ def _table(metrics: dict[str, list[float]], outcome: Outcome) -> Table:
         apart = max(metrics[f"{name}_apart"])
         rows.append([method.title, f"{right.mean():.2f}{spread}", f"{apart:.1e}", outcome.weights[name]])
     note = (
-        "Of eight, mean ± deviation over seeds, pieces turned at random. Mirror images apart: largest difference of their "
+        "Of eight, mean ± deviation over seeds, pieces turned at random. Mirror images apart: largest difference of "
         "logits, against the spread of all; largest over seeds."
     )
     return Table("Pieces of Tetris that are read", ["product", "read", "mirror images apart", "weights"], rows, note)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from erlangen.extras import require
-from erlangen.groups import Irreps, O
+from erlangen.groups import Irreps, O, Representation
 from erlangen.o3 import gaunt_coefficients, gaunt_product, poisson_coefficients, poisson_product
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.gaunt_tensor_product.settings import Config
@@ -74,7 +74,7 @@ def _by_wigner(x: Tensor, y: Tensor, degree: int) -> Tensor:
 def _rotated(x: Tensor, y: Tensor, degree: int, generator: torch.Generator) -> float:
     """How far the product of turned factors is from the turned product."""
 
-    def irreps(lmax: int) -> Irreps:
+    def irreps(lmax: int) -> Representation:
         return Irreps("+".join(f"{l}{'eo'[l % 2]}" for l in range(lmax + 1)), O(3))
 
     g = O(3).sample(len(x), generator=generator)

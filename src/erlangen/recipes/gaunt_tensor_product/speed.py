@@ -43,7 +43,9 @@ TITLES = {
 }
 
 
-def _times(name: str, statement: str, degree: int, margin: float, ours: str = "auto", baseline: str = "e3nn") -> Claim:
+def _times(
+    name: str, statement: str, degree: int, margin: int | float, ours: str = "auto", baseline: str = "e3nn"
+) -> Claim:
     return Claim(
         f"speed-{name}-{degree}",
         statement,
