@@ -30,11 +30,12 @@ usage: erlangen COMMAND ...
 Symmetry for neural networks: rerun the evidence, and check your own model's promises.
 
 commands:
-  list     what experiments there are
-  run      rerun one: table, figure, and a verdict for each of its claims
-  report   draw all results as one page
-  audit    is a model really equivariant? Exit code 1 if not
-  data     what data sets the experiments can use, and where to get them
+  list       what experiments there are
+  run        rerun one: table, figure, and a verdict for each of its claims
+  report     draw all results as one page
+  audit      is a model really equivariant? Exit code 1 if not
+  data       what data sets the experiments can use, and where to get them
+  potential  an interatomic potential for your own molecules: train it, run it
 
 start here:
   erlangen run quickstart                       real digits, under a minute
@@ -50,7 +51,14 @@ options:
 """
 
 # command -> module of this folder
-COMMANDS = {"list": "listing", "data": "listing", "run": "run", "report": "report", "audit": "audit"}
+COMMANDS = {
+    "list": "listing",
+    "data": "listing",
+    "run": "run",
+    "report": "report",
+    "audit": "audit",
+    "potential": "potential",
+}
 
 
 class _Terminated(KeyboardInterrupt):

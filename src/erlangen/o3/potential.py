@@ -148,7 +148,8 @@ class GauntPotential(nn.Module):
             num_systems: how many systems there are; by default as many as ``batch`` names.
 
         Returns:
-            The energy of every system, and the force on every atom; with gradients to the weights while training.
+            The energy of every system in float64, and the force on every atom in the dtype of the positions; with
+            gradients to the weights while training.
         """
         if edge_index is None:
             edge_index = radius_graph(position, self.cutoff, batch)
@@ -192,6 +193,9 @@ class GauntPotential(nn.Module):
             edge_index: edges.
             batch: the system of each atom.
             num_systems: how many systems there are.
+
+        Returns:
+            float64, whatever the dtype of the vectors.
         """
         one_hot = nn.functional.one_hot(kinds, len(self.elements)).to(vectors.dtype)
         distance = vectors.square().sum(-1, keepdim=True).sqrt()
@@ -200,7 +204,8 @@ class GauntPotential(nn.Module):
         for layer, readout in zip(self.layers, self.readouts, strict=True):
             x = layer(x, one_hot, edge_index, vectors, distance)
             atomic = atomic + readout(x[:, : self.channels])[:, 0]
-        atomic = self.get_buffer("scale").to(x.dtype) * atomic + self.get_buffer("references").to(x.dtype)[kinds]
+        # Total energies are thousands of eV: in float32 the part that matters would be lost in them.
+        atomic = self.get_buffer("scale").double() * atomic.double() + self.get_buffer("references").double()[kinds]
         return atomic.new_zeros(num_systems).index_add(0, batch, atomic)
 
     def calculator(self, **settings: Any) -> Any:
