@@ -22,7 +22,7 @@ from erlangen.o3.point_sets import (
     slopes,
     tangents,
 )
-from erlangen.o3.polynomial import Pointwise, Polynomial
+from erlangen.o3.polynomial import Pointwise, Polynomial, padded
 
 Degrees = tuple[int, ...]
 
@@ -56,6 +56,7 @@ class Plan(Constants):
         degrees_out: the degrees of the outputs.
 
     Attributes:
+        points: number of points.
         orders_in: for each input, the order in which its components are wanted; ``None`` as they are.
         order_out: the order in which outputs have theirs; ``None`` as expected.
     """
@@ -66,14 +67,12 @@ class Plan(Constants):
         self._key = (operation, kind, degrees_in, degrees_out)
         made = matrices(*self._key)
         self._pointwise, self.orders_in, self.order_out = made.pointwise, made.orders_in, made.order_out
-        for name, constants in (("analysis", made.analysis), ("synthesis", made.synthesis)):
-            for i, constant in enumerate(constants):
-                self.keep(f"{name}{i}", constant)
-
-    @property
-    def points(self) -> int:
-        """Number of points."""
-        return self.get_buffer("analysis0").shape[1]
+        self.points = made.synthesis[0].shape[0]
+        for f, constant in enumerate(made.analysis):
+            self.keep(f"analysis{f}", padded(constant))
+        for k, constant in enumerate(made.synthesis):
+            # Values at points that were added are zero, and so are the rows that carry them back.
+            self.keep(f"synthesis{k}", padded(padded(constant.mT).mT).contiguous())
 
     def wide(self, x: Tensor) -> torch.dtype:
         """The dtype to compute in.
@@ -81,8 +80,8 @@ class Plan(Constants):
         Raises:
             TypeError: when the input is finer than the constants.
         """
-        own = self.get_buffer("analysis0").dtype
-        if torch.promote_types(x.dtype, own) != own:
+        own = self.analysis0.dtype
+        if x.dtype != own and torch.promote_types(x.dtype, own) != own:
             raise TypeError(f"the module's constants are {own}, got an input of {x.dtype}: call module.to({x.dtype})")
         return own
 

@@ -19,8 +19,8 @@ METHODS = ("auto", "dense", "fourier", "grid:gl", "grid:lebedev", "grid:interpol
 
 #: The fastest point set up to a degree of the untruncated result, for outputs of all degrees and of the lower half of
 #: them. Measured by benchmarks/gaunt_routes.py: one thread of a processor, float32, forward, 1024 and 8192 items.
-FASTEST_WHOLE = ((7, "interpolation"), (10**9, "half"))
-FASTEST_TRUNCATED = ((2, "gl"), (10, "lebedev"), (10**9, "half"))
+FASTEST_WHOLE = ((6, "interpolation"), (10**9, "half"))
+FASTEST_TRUNCATED = ((4, "interpolation"), (6, "lebedev"), (10**9, "half"))
 
 
 def choose(operation: Operation, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> str:
