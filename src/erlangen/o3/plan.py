@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from erlangen.o3.apart import kept_apart
 from erlangen.o3.constants import Constants
 from erlangen.o3.harmonics import components
 from erlangen.o3.operation import FIRST, VALUE, Operation
@@ -61,6 +61,8 @@ class Plan(Constants):
         order_out: the order in which outputs have theirs; ``None`` as expected.
     """
 
+    analysis0: Tensor
+
     def __init__(self, operation: Operation, kind: str, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> None:
         super().__init__()
         self.operation = operation
@@ -97,8 +99,7 @@ class Plan(Constants):
         return f"{operation.name}, {kind}, {self.points} points, degrees {degrees_in} -> {degrees_out}"
 
 
-@cache
-@torch.inference_mode(False)  # what is kept must serve autograd later, whoever asks first
+@kept_apart
 def matrices(operation: Operation, kind: str, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> Matrices:
     """The constants of an operation on a set of points, built at the first call.
 

@@ -63,9 +63,9 @@ class Pointwise:
         """
         if torch.compiler.is_compiling():
             return self._fusible(analysis, synthesis, inputs)
-        if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
-            return _Apply.apply(self, tuple(analysis), tuple(synthesis), *inputs)  # type: ignore[return-value]
-        return self.evaluate(analysis, synthesis, inputs)
+        if not torch.is_grad_enabled() and not torch._C._are_functorch_transforms_active():  # as Function.apply asks
+            return self.evaluate(analysis, synthesis, inputs)
+        return _Apply.apply(self, tuple(analysis), tuple(synthesis), *inputs)  # type: ignore[return-value]
 
     def gradient(self, wanted: Sequence[int], given: Sequence[int]) -> tuple[Pointwise, list[int], list[int]]:
         """The map from the inputs and the cotangents of the ``given`` outputs to the cotangents of ``wanted`` inputs.
@@ -91,6 +91,20 @@ class Pointwise:
             parts.append((wanted.index(i), start, stop))
             widths[wanted.index(i)] = max(widths[wanted.index(i)], stop)
         return Pointwise(factors, tuple(polynomials), tuple(parts), tuple(widths)), seen, back
+
+    def tangent(self) -> tuple[Pointwise, int]:
+        """The map from inputs and as many tangents to the tangents of the outputs, and the number of inputs."""
+        inputs, count = 1 + max(i for i, _, _ in self.factors), len(self.factors)
+        factors = (*self.factors, *((inputs + i, start, stop) for i, start, stop in self.factors))
+        polynomials = tuple(
+            tuple(
+                ((*e, *(int(f == other) for other in range(count))), coefficient)
+                for f in range(count)
+                for e, coefficient in derivative(polynomial, f)
+            )
+            for polynomial in self.polynomials
+        )
+        return Pointwise(factors, polynomials, self.parts, self.widths), inputs
 
     def evaluate(
         self, analysis: Sequence[Tensor], synthesis: Sequence[Tensor], inputs: Sequence[Tensor]
@@ -199,6 +213,7 @@ class _Apply(torch.autograd.Function):
         ctx.own, ctx.analysis, ctx.synthesis = inputs[:3]
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[3:])
+        ctx.save_for_forward(*inputs[3:])
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -214,6 +229,21 @@ class _Apply(torch.autograd.Function):
             for i, gradient in zip(wanted, found, strict=True):
                 gradients[i] = gradient
         return (None, None, None, *gradients)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, ...]:
+        own, inputs = ctx.own.tangent()
+        known = ctx.saved_tensors
+        moved = [torch.zeros_like(x) if t is None else t for x, t in zip(known, tangents[3:], strict=True)]
+        assert len(known) == inputs
+        return own((*ctx.analysis, *ctx.analysis), ctx.synthesis, *known, *moved)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], own: Any, analysis: Any, synthesis: Any, *inputs: Tensor) -> Any:
+        rows = _rows_of_all(in_dims[3:], info.batch_size, inputs)
+        found = _Apply.apply(own, analysis, synthesis, *rows)
+        outputs = tuple(z.reshape(info.batch_size, -1, z.shape[1]) for z in found)  # type: ignore[union-attr]
+        return outputs, (0,) * len(outputs)
 
 
 def _sum(polynomial: Polynomial, values: dict[int, Tensor], total: Tensor, spare: Tensor) -> Tensor:
@@ -248,6 +278,14 @@ def _product(factors: list[Tensor], out: Tensor) -> Tensor:
     for factor in factors[2:]:
         out.mul_(factor)
     return out
+
+
+def _rows_of_all(dims: Sequence[int | None], size: int, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Every item of a batch of row tensors, one after another."""
+    whole = [
+        x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0) for dim, x in zip(dims, tensors, strict=True)
+    ]
+    return [x.reshape(size * x.shape[1], x.shape[2]) for x in whole]
 
 
 def plain_sum(polynomial: Polynomial, values: Sequence[Tensor]) -> Tensor:
