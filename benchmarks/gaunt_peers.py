@@ -19,8 +19,12 @@ import e3nn
 import torch
 from e3nn import o3
 from gaunt_routes import interleaved
+from torch import nn
 
-from erlangen.o3 import GauntTensorProduct, gaunt_product
+from erlangen.o3 import GauntConv, GauntTensorProduct, gaunt_product
+from erlangen.o3.convert import path_sizes
+from erlangen.o3.edges import FORMS
+from erlangen.o3.operation import PRODUCT
 
 HERE = Path(__file__).resolve().parent
 
@@ -33,10 +37,7 @@ def e3nn_product(channels, lmax, lmax_out):
     one, out = o3.Irreps(irreps(channels, lmax)), o3.Irreps(irreps(channels, lmax_out))
     paths, sizes = [], []
     ours = GauntTensorProduct(one, one, out, weights=None, normalization="integral")
-    from erlangen.o3.convert import _sizes
-    from erlangen.o3.operation import PRODUCT
-
-    size = _sizes(PRODUCT, ours.irreps_in1, ours.irreps_in2, ours.irreps_out, o3.wigner_3j)
+    size = path_sizes(PRODUCT, ours.irreps_in1, ours.irreps_in2, ours.irreps_out, o3.wigner_3j)
     for a, b, k in size.nonzero().tolist():
         paths.append((a, b, k, "uuu", True))
         sizes.append(size[a, b, k])
@@ -96,6 +97,34 @@ def others(lmax):
     return [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in found]
 
 
+def convolutions(lmax, channels, nodes, edges):
+    """The three forms, and e3nn's convolution of the same paths, which has a weight for each of them."""
+    x, vectors = torch.randn(nodes, channels * (lmax + 1) ** 2), torch.randn(edges, 3)
+    edge_index, h = torch.randint(nodes, (2, edges)), torch.randn(edges, channels * (lmax + 1))
+    own = [GauntConv(irreps(channels, lmax), irreps(1, lmax), irreps(channels, lmax), nn.Identity(), method=form)
+           for form in FORMS]  # fmt: skip
+    degrees = range(lmax + 1)
+    paths = [
+        (a, b, k, "uvu", True) for a in degrees for b in degrees for k in range(abs(a - b), min(a + b, lmax) + 1, 2)
+    ]
+    tp = o3.TensorProduct(irreps(channels, lmax), irreps(1, lmax), irreps(channels, lmax), paths, shared_weights=False)
+    weight = torch.randn(edges, tp.weight_numel)
+
+    def theirs(x, vectors):
+        harmonics = o3.spherical_harmonics(list(degrees), vectors, normalize=True)
+        message = tp(x[edge_index[0]], harmonics, weight)
+        return torch.zeros(nodes, message.shape[1]).index_add_(0, edge_index[1], message)
+
+    calls = [*(lambda x, v, c=c: c(x, edge_index, v, h) for c in own), theirs]
+    found = []
+    for what, step in (("forward", no_grad), ("forward and backward", with_grad)):
+        least = interleaved([step(call, x, vectors) for call in calls], 10)
+        times = {name: round(t, 4) for name, t in zip([*FORMS, "e3nn"], least, strict=True)}
+        title = f"convolution, {channels} channels, {nodes} nodes, {edges} edges"
+        found.append({"table": title, "degree": lmax, "what": what, **times})
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--degrees", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6])
@@ -108,7 +137,9 @@ def main():
     torch.manual_seed(0)
     rows = []
     for lmax in options.degrees:
-        for row in (*same_function(lmax, options), *others(lmax)):
+        graphs = [(16, 64), (64, 1024)] if lmax < 4 else [(16, 64)]
+        edges = [row for nodes, number in graphs for row in convolutions(lmax, 32, nodes, number)]
+        for row in (*same_function(lmax, options), *others(lmax), *edges):
             rows.append(row)
             print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
     about = {"torch": torch.__version__, "e3nn": e3nn.__version__, "machine": platform.machine(), "threads": 1}
