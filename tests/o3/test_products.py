@@ -1,6 +1,7 @@
 """The Gaunt product and powers: what they are by definition, and what must follow. Numbers in float64 unless said."""
 
 import math
+import time
 
 import pytest
 import torch
@@ -10,7 +11,15 @@ from scipy.integrate import lebedev_rule
 from tests.o3.signals import DTYPES, METHODS, randn, relative, signal, turn, unchecked, wigner_gaunt
 
 from erlangen.groups import O
-from erlangen.o3 import gaunt_coefficients, gaunt_product, real_spherical_harmonics, spherical_power
+from erlangen.o3 import (
+    GauntTensorProduct,
+    gaunt_coefficients,
+    gaunt_product,
+    real_spherical_harmonics,
+    spherical_power,
+)
+from erlangen.o3.operation import PRODUCT
+from erlangen.o3.route import choose
 
 ONE = torch.tensor([math.sqrt(4 * math.pi)], dtype=torch.float64)
 
@@ -202,3 +211,37 @@ def test_bad_powers():
         spherical_power(torch.zeros(2, 5), 3)
     with pytest.raises(ValueError, match="whole numbers >= 0"):
         gaunt_coefficients(1, -1, 1)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "dense"])
+def test_first_asked_for_in_inference_mode(method):
+    """What is kept from the first call serves autograd later."""
+    degrees = {m: (7, 5, 6 + k) for k, m in enumerate([*METHODS, "dense"])}[method]
+    x, y = signal(7, 2), signal(5, 2, seed=1)
+    with torch.inference_mode():
+        first = gaunt_product(x, y, *degrees, method=method)
+    y.requires_grad_()
+    second = gaunt_product(x, y, *degrees, method=method)
+    assert torch.autograd.grad(second.sum(), y)[0].isfinite().all() and torch.equal(first, second.detach())
+
+
+@pytest.mark.parametrize(
+    ("degrees", "expected"),
+    [
+        ((1, 1, 2), "grid:interpolation"),
+        ((3, 3, 6), "grid:interpolation"),
+        ((4, 4, 8), "grid:half"),
+        ((3, 3, 3), "grid:lebedev"),
+        ((6, 6, 6), "grid:half"),
+        ((0, 0, 0), "grid:interpolation"),
+    ],
+)
+def test_the_choice_of_auto(degrees, expected):
+    every = [tuple(range(l + 1)) for l in degrees]
+    assert choose(PRODUCT, (every[0], every[1]), every[2]) == expected
+
+
+def test_made_quickly():
+    start = time.perf_counter()
+    GauntTensorProduct("128x0e+128x1o+128x2e+128x3o+128x4e+128x5o+128x6e", "1x0e+1x1o+1x2e+1x3o+1x4e+1x5o+1x6e")
+    assert time.perf_counter() - start < 2  # 0.2 s where nothing else runs

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from erlangen.o3.apart import kept_apart
 from erlangen.o3.operation import POISSON, PRODUCT, Operation
 from erlangen.o3.plan import Degrees, matrices
 
 
-@cache
-@torch.inference_mode(False)
+@kept_apart
 def dense(operation: Operation, degrees1: Degrees, degrees2: Degrees, degrees_out: Degrees) -> Tensor:
     """The tensor of a bilinear operation, from Gauss-Legendre quadrature, shape ``(dim1, dim2, dim_out)``."""
     made = matrices(operation, "gl", (degrees1, degrees2), degrees_out)

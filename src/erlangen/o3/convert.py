@@ -76,7 +76,7 @@ def from_e3nn(tensor_product: Any) -> Conversion:
         assert isinstance(branch, Branch)
         operation = branch.route.operation
         places = [out.terms.index(term) for term in branch.signal.terms]
-        size = _sizes(operation, one, two, branch.signal, coupling)
+        size = path_sizes(operation, one, two, branch.signal, coupling)
         weights = _factorise(wanted[..., places], size)
         fitted = torch.einsum("abk,ca,cb,ck->cabk", size, *weights)
         difference += float((wanted[..., places] - fitted).square().sum())
@@ -117,7 +117,7 @@ def _weight(tensor_product: Any, i: int, channels: int) -> Tensor:
     return tensor_product.weight.detach().flatten()[start : start + sizes[i]].double().cpu()
 
 
-def _sizes(operation: Operation, one: Signal, two: Signal, out: Signal, coupling: Callable[..., Tensor]) -> Tensor:
+def path_sizes(operation: Operation, one: Signal, two: Signal, out: Signal, coupling: Callable[..., Tensor]) -> Tensor:
     """The signed coefficient of every path relative to e3nn's coupling coefficients, zero where there is none."""
     sizes = torch.zeros(len(one.terms), len(two.terms), len(out.terms), dtype=torch.float64)
     parity = {PRODUCT: 0, POISSON: 1}[operation]

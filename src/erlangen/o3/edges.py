@@ -25,7 +25,7 @@ from erlangen.o3.harmonics import components, real_spherical_harmonics
 from erlangen.o3.operation import PRODUCT
 from erlangen.o3.plan import Degrees
 from erlangen.o3.point_sets import evaluate, interpolation, lebedev
-from erlangen.o3.polynomial import Pointwise
+from erlangen.o3.polynomial import Pointwise, padded
 from erlangen.o3.route import choose
 
 
@@ -149,9 +149,10 @@ class Aligned(Constants):
         self._pointwise = Pointwise(
             ((0, 0, width_in), (1, 0, len(degrees_filter))), ((((1, 1), 1.0),),), ((0, 0, width_out),), (width_out,)
         )
-        self.keep("analysis", torch.from_numpy(_by_order(degrees_in, orders, profile)))
-        self.keep("filter", functions.repeat(1, len(orders)))
-        self.keep("synthesis", torch.from_numpy((_by_order(degrees_out, orders, profile) * turn).T.copy()))
+        back = torch.from_numpy(_by_order(degrees_out, orders, profile) * turn)
+        self.keep("analysis", padded(torch.from_numpy(_by_order(degrees_in, orders, profile))))
+        self.keep("filter", padded(functions.repeat(1, len(orders))))
+        self.keep("synthesis", padded(padded(back).mT).contiguous())
 
     def forward(self, x: Tensor, h: Tensor, unit: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Shape ``(nodes, channels, components)``."""
@@ -220,7 +221,7 @@ class OfScalars(nn.Module):
 
 
 def choose_form(degrees_in: Degrees, degrees_filter: Degrees, degrees_out: Degrees) -> type[nn.Module]:
-    """The fastest of the forms."""
+    """The fastest of the forms: on a processor the grid, at all degrees up to 6 and all sizes that were measured."""
     scales = degrees_in == (0,) and set(degrees_out) <= set(degrees_filter)
     return OfScalars if scales else OnGrid
 

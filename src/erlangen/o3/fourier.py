@@ -17,18 +17,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
 
+from erlangen.o3.apart import kept_apart
 from erlangen.o3.harmonics import components, real_spherical_harmonics
 from erlangen.o3.operation import FIRST, SECOND, VALUE, Operation
 from erlangen.o3.polynomial import plain_sum
 
 
-@cache
-@torch.inference_mode(False)
+@kept_apart
 def profiles(lmax: int) -> Tensor:
     r"""Fourier coefficients in :math:`\theta` of the harmonics at :math:`\phi = 0`.
 
@@ -46,8 +45,7 @@ def profiles(lmax: int) -> Tensor:
     return out
 
 
-@cache
-@torch.inference_mode(False)
+@kept_apart
 def integrals(lmax: int, degree: int, measure: bool) -> Tensor:
     r""":math:`2 \pi \int_0^\pi \Theta_{lm}(\theta)\, e^{iu\theta} w\, d\theta` for ``|u| <= degree``.
 

@@ -133,13 +133,14 @@ def _bilinear(
         raise TypeError(f"{operation.name}(x, y): of one dtype, got {x.dtype} and {y.dtype}")
     if x.device != y.device:
         raise ValueError(f"{operation.name}(x, y): on one device, got {x.device} and {y.device}")
-    try:
-        batch = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
-    except RuntimeError:
-        shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
-        raise ValueError(f"{operation.name}(x, y): leading axes that broadcast, got shapes {shapes}") from None
-    inputs = x.expand(*batch, -1), y.expand(*batch, -1)
-    return _whole(operation, inputs, (lmax_in1, lmax_in2), lmax_out, method)
+    if x.shape[:-1] != y.shape[:-1]:
+        try:
+            batch = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
+        except RuntimeError:
+            shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
+            raise ValueError(f"{operation.name}(x, y): leading axes that broadcast, got shapes {shapes}") from None
+        x, y = x.expand(*batch, -1), y.expand(*batch, -1)
+    return _whole(operation, (x, y), (lmax_in1, lmax_in2), lmax_out, method)
 
 
 def _whole(

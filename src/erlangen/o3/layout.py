@@ -54,8 +54,10 @@ class Unpack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The last axes to ``(channels, components)``, all others to one."""
-        items = self.batch(x).numel()
         order, inverse = self.order, self.inverse
+        if order is None and x.ndim == 3 and len(self.shape) == 2:
+            return x
+        items = self.batch(x).numel()
         if isinstance(order, Tensor) and isinstance(inverse, Tensor):
             x = reorder(x.reshape(items * (self.shape[:-1] or (1,))[0], self.shape[-1]), order, inverse)
         return x.reshape(items, *self.rows)

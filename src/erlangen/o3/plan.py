@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from erlangen.o3.apart import kept_apart
 from erlangen.o3.constants import Constants
 from erlangen.o3.harmonics import components
 from erlangen.o3.operation import FIRST, VALUE, Operation
@@ -22,7 +22,7 @@ from erlangen.o3.point_sets import (
     slopes,
     tangents,
 )
-from erlangen.o3.polynomial import Pointwise, Polynomial
+from erlangen.o3.polynomial import Pointwise, Polynomial, padded
 
 Degrees = tuple[int, ...]
 
@@ -56,9 +56,12 @@ class Plan(Constants):
         degrees_out: the degrees of the outputs.
 
     Attributes:
+        points: number of points.
         orders_in: for each input, the order in which its components are wanted; ``None`` as they are.
         order_out: the order in which outputs have theirs; ``None`` as expected.
     """
+
+    analysis0: Tensor
 
     def __init__(self, operation: Operation, kind: str, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> None:
         super().__init__()
@@ -66,14 +69,12 @@ class Plan(Constants):
         self._key = (operation, kind, degrees_in, degrees_out)
         made = matrices(*self._key)
         self._pointwise, self.orders_in, self.order_out = made.pointwise, made.orders_in, made.order_out
-        for name, constants in (("analysis", made.analysis), ("synthesis", made.synthesis)):
-            for i, constant in enumerate(constants):
-                self.keep(f"{name}{i}", constant)
-
-    @property
-    def points(self) -> int:
-        """Number of points."""
-        return self.get_buffer("analysis0").shape[1]
+        self.points = made.synthesis[0].shape[0]
+        for f, constant in enumerate(made.analysis):
+            self.keep(f"analysis{f}", padded(constant))
+        for k, constant in enumerate(made.synthesis):
+            # Values at points that were added are zero, and so are the rows that carry them back.
+            self.keep(f"synthesis{k}", padded(padded(constant.mT).mT).contiguous())
 
     def wide(self, x: Tensor) -> torch.dtype:
         """The dtype to compute in.
@@ -81,8 +82,8 @@ class Plan(Constants):
         Raises:
             TypeError: when the input is finer than the constants.
         """
-        own = self.get_buffer("analysis0").dtype
-        if torch.promote_types(x.dtype, own) != own:
+        own = self.analysis0.dtype
+        if x.dtype != own and torch.promote_types(x.dtype, own) != own:
             raise TypeError(f"the module's constants are {own}, got an input of {x.dtype}: call module.to({x.dtype})")
         return own
 
@@ -98,8 +99,7 @@ class Plan(Constants):
         return f"{operation.name}, {kind}, {self.points} points, degrees {degrees_in} -> {degrees_out}"
 
 
-@cache
-@torch.inference_mode(False)  # what is kept must serve autograd later, whoever asks first
+@kept_apart
 def matrices(operation: Operation, kind: str, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> Matrices:
     """The constants of an operation on a set of points, built at the first call.
 

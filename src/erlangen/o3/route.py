@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from erlangen.o3.apart import kept_apart
 from erlangen.o3.coefficients import dense
 from erlangen.o3.constants import constant_like
 from erlangen.o3.fourier import by_fourier
@@ -19,8 +20,8 @@ METHODS = ("auto", "dense", "fourier", "grid:gl", "grid:lebedev", "grid:interpol
 
 #: The fastest point set up to a degree of the untruncated result, for outputs of all degrees and of the lower half of
 #: them. Measured by benchmarks/gaunt_routes.py: one thread of a processor, float32, forward, 1024 and 8192 items.
-FASTEST_WHOLE = ((7, "interpolation"), (10**9, "half"))
-FASTEST_TRUNCATED = ((2, "gl"), (10, "lebedev"), (10**9, "half"))
+FASTEST_WHOLE = ((6, "interpolation"), (10**9, "half"))
+FASTEST_TRUNCATED = ((4, "interpolation"), (6, "lebedev"), (10**9, "half"))
 
 
 def choose(operation: Operation, degrees_in: tuple[Degrees, ...], degrees_out: Degrees) -> str:
@@ -118,8 +119,7 @@ def _select(x: Tensor, degrees: Degrees, wanted: Degrees) -> Tensor:
     return torch.cat(blocks, 1)
 
 
-@cache
-@torch.inference_mode(False)
+@kept_apart
 def _kept(
     operation: Operation, method: str, lmaxes: tuple[int, ...], lmax_out: int, dtype: torch.dtype, device: torch.device
 ) -> Plan | Dense | Torus:
@@ -138,6 +138,8 @@ def kept_route(
 class _Reorder(torch.autograd.Function):
     """A permutation of columns; its gradient is the inverse one, where that of ``index_select`` adds one by one."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
         return x.index_select(1, order)
@@ -150,6 +152,10 @@ class _Reorder(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor, None, None]:
         return reorder(cotangents[0], ctx.inverse, ctx.order), None, None
 
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        return tangents[0].index_select(1, ctx.order)
+
 
 def reorder(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
     """Column ``order[k]`` at place ``k``; ``inverse`` is the inverse permutation."""
@@ -158,8 +164,7 @@ def reorder(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
     return _Reorder.apply(x, order, inverse)  # type: ignore[return-value]
 
 
-@cache
-@torch.inference_mode(False)
+@kept_apart
 def permutation(order: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
     """An order as a tensor, and its inverse."""
     forth = torch.tensor(order, device=device)

@@ -196,8 +196,10 @@ class Branch(nn.Module):
         if self.weight1 is not None and self.weight2 is not None:
             a, b = self.weight1(a), self.weight2(b)
         items, channels, _ = a.shape
+        if b.shape[1] != channels:
+            b = b.expand(-1, channels, -1)
         wide = self.route.wide(a)
-        rows = [t.expand(-1, channels, -1).to(wide).reshape(items * channels, t.shape[2]) for t in (a, b)]
+        rows = [t.to(wide).reshape(items * channels, t.shape[2]) for t in (a, b)]
         z = self.route(*rows)[0].reshape(items, channels, self.width)
         return (z if self.weight3 is None else self.weight3(z)).to(x.dtype)
 
