@@ -110,11 +110,10 @@ def _draw(metrics: dict[str, list[float]], config: Config, file: Path) -> None:
     figure, panels = new_figure(1, 2, width=8.0)
     degrees = list(range(1, config.function_degree + 1))
     for axes, name in zip(panels, PRODUCTS, strict=True):
-        for route in ROUTES:
+        for number, route in enumerate(ROUTES):
             for bits, style in (("64", "-"), ("32", "--")):
                 errors = [max(metrics[f"{name}_{route}_{bits}_{degree}"]) for degree in degrees]
-                axes.plot(degrees, errors, style, label=route if bits == "64" else None)
-            axes.set_prop_cycle(None) if route == ROUTES[-1] else None
+                axes.plot(degrees, errors, style, color=f"C{number}", label=route if bits == "64" else None)
         axes.set(title=f"{name} product", xlabel="L", ylabel="relative error", yscale="log")
     panels[0].legend(fontsize="x-small", title="float64 (float32: dashed)")
     save_figure(figure, file)
