@@ -44,6 +44,11 @@ def _again(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)  # type: ignore[return-value]
 
 
+def _block(values: int) -> int:
+    """How many edges at once: as fit into a processor's cache, or more where fewer parts make a shorter graph."""
+    return max(1, (2**22 if torch.is_grad_enabled() else 2**18) // max(1, values))
+
+
 class OnGrid(Constants):
     """On points of the sphere: nodes are evaluated once, messages are summed there, and carried back once per node.
 
@@ -53,7 +58,7 @@ class OnGrid(Constants):
         degrees_in: of the features.
         degrees_filter: of the filter.
         degrees_out: of the result.
-        block: edges computed at once; ``None`` for about a million values.
+        block: edges computed at once; ``None`` to choose.
     """
 
     def __init__(
@@ -80,10 +85,12 @@ class OnGrid(Constants):
         points, analysis, synthesis = (self.get_buffer(n) for n in ("points", "analysis", "synthesis"))
         values = x @ analysis
         total = torch.zeros_like(values)
-        block = self.block or max(1, 2**20 // (values.shape[1] * values.shape[2]))
+        block = self.block or _block(values[:1].numel())
         for start in range(0, source.shape[0], block):
             here = slice(start, start + block)
-            message = _again(self._message, values, h[here], unit[here], source[here], points)
+            inputs = values, h[here], unit[here], source[here], points
+            # One block is computed again with the whole; several are not all held at once.
+            message = self._message(*inputs) if block >= source.shape[0] else _again(self._message, *inputs)
             total.index_add_(0, target[here], message)
         return total @ synthesis
 
@@ -98,10 +105,11 @@ class OnGrid(Constants):
 class PerEdge(OnGrid):
     """On points of the sphere, every edge for itself: messages are carried back before they are summed."""
 
-    def _sum(self, x: Tensor, h: Tensor, unit: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    def forward(self, x: Tensor, h: Tensor, unit: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Shape ``(nodes, channels, components)``."""
         points = self.get_buffer("points")
         total = x.new_zeros(*x.shape[:2], self.get_buffer("synthesis").shape[1])
-        block = self.block or max(1, 2**16 // (x.shape[1] * points.shape[0]))
+        block = self.block or _block(x.shape[1] * len(points))
         for start in range(0, source.shape[0], block):
             here = slice(start, start + block)
             message = _again(self._message, x, h[here], unit[here], source[here], points)
