@@ -87,7 +87,7 @@ class GauntConv(nn.Module):
         self.irreps_in, self.irreps_sh, self.irreps_out = one, sh, out
         self.radial = radial
         self.weight_numel = one.channels * len(sh.terms)
-        # The fastest on a processor at all degrees up to 6 and all sizes measured by benchmarks/gaunt_peers.py.
+        # On a processor the fastest forward at degrees 1 to 6, and near it with backward: benchmarks/gaunt_peers.py.
         self.form = FORMS["grid" if method == "auto" else method](one.degrees, sh.degrees, out.degrees)
         self.unpack = Unpack(one, layout, None, "x")
         self.pack = Unpack(out, layout, None, "output")
