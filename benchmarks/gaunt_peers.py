@@ -72,6 +72,7 @@ def same_function(lmax, options):
     calls["gaunt_product"] = (lambda x, y: gaunt_product(x, y, lmax, lmax), rows)
     if options.compiled:
         with_eager = e3nn.get_optimization_defaults()["jit_mode"]
+        torch.compiler.reset()
         e3nn.set_optimization_defaults(jit_mode="eager")
         calls["e3nn compiled"] = (torch.compile(e3nn_product(channels, lmax, lmax_out), fullgraph=True), flat)
         e3nn.set_optimization_defaults(jit_mode=with_eager)

@@ -103,3 +103,21 @@ def test_by_its_shape_alone():
     names = ("irreps_in1", "irreps_in2", "irreps_out", "instructions", "weight", "internal_weights")
     likeness = SimpleNamespace(**{name: getattr(tp, name) for name in names})
     assert from_e3nn(likeness).residual == from_e3nn(tp).residual
+
+
+def test_signs_are_those_of_the_e3nn_that_is_installed(monkeypatch):
+    """Versions differ in the sign of some coupling coefficients: weights of such a path change their sign with it."""
+    tp = _product(2, 1, "2x1e+2x0e")
+    _set_factors(tp, 2)
+    x, y = tp.irreps_in1.randn(5, -1).double(), tp.irreps_in2.randn(5, -1).double()
+    expected = from_e3nn(tp).product.double()(x, y)
+    original = o3.wigner_3j
+    flipped = lambda *degrees, **options: (1 if sum(degrees) % 2 == 0 else -1) * original(*degrees, **options)
+    monkeypatch.setattr(o3, "wigner_3j", flipped)
+    odd = next(k for k, p in enumerate(tp.instructions) if (p.i_in1, p.i_in2) == (1, 1) and tp.irreps_out[p.i_out].ir.l)
+    weight = tp.weight.detach().clone().view(len(tp.instructions), 2)
+    weight[odd] = -weight[odd]
+    names = ("irreps_in1", "irreps_in2", "irreps_out", "instructions", "internal_weights")
+    other = SimpleNamespace(weight=weight, **{name: getattr(tp, name) for name in names})
+    product, residual = from_e3nn(other)
+    assert residual < 1e-12 and relative(product.double()(x, y), expected) < 1e-6

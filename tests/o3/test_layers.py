@@ -228,3 +228,14 @@ def test_known_values():
     out = product(z, z)[0]
     assert out[0] == pytest.approx(1 / math.sqrt(4 * math.pi))
     assert float(out[1:].norm()) == pytest.approx(math.sqrt(1 / (5 * math.pi)))
+
+
+def test_under_autocast():
+    """Products stay in the precision of their inputs; only what mixes channels is cast, as autocast casts it."""
+    x = randn(4, 18, dtype=torch.float32).requires_grad_()
+    product, mix = GauntTensorProduct(natural(2, 2), natural(2, 2)), GauntSelfMix(natural(2, 2), 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert relative(product(x, x), product(x, x).float()) == 0
+        assert relative(mix(x).double(), mix.double()(x.double())) < 3e-2
+        product(x, x).sum().backward()
+    assert x.grad is not None and x.grad.dtype == torch.float32

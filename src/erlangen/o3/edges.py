@@ -44,6 +44,11 @@ def _again(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)  # type: ignore[return-value]
 
 
+def _block(values: int) -> int:
+    """How many edges at once: as fit into a processor's cache, or more where fewer parts make a shorter graph."""
+    return max(1, (2**22 if torch.is_grad_enabled() else 2**18) // max(1, values))
+
+
 def _blocks(source: Tensor, block: int) -> list[slice]:
     """Ranges of edges that are computed at once; all of them in a graph that is compiled for any number."""
     if torch.compiler.is_compiling():
@@ -60,7 +65,7 @@ class OnGrid(Constants):
         degrees_in: of the features.
         degrees_filter: of the filter.
         degrees_out: of the result.
-        block: edges computed at once; ``None`` for about a million values.
+        block: edges computed at once; ``None`` to choose.
     """
 
     def __init__(
@@ -87,9 +92,11 @@ class OnGrid(Constants):
         points, analysis, synthesis = (self.get_buffer(n) for n in ("points", "analysis", "synthesis"))
         values = x @ analysis
         total = torch.zeros_like(values)
-        block = self.block or max(1, 2**20 // (values.shape[1] * values.shape[2]))
-        for here in _blocks(source, block):
-            message = _again(self._message, values, h[here], unit[here], source[here], points)
+        blocks = _blocks(source, self.block or _block(values[:1].numel()))
+        for here in blocks:
+            inputs = values, h[here], unit[here], source[here], points
+            # One block is computed again with the whole; several are not all held at once.
+            message = self._message(*inputs) if len(blocks) == 1 else _again(self._message, *inputs)
             total.index_add_(0, target[here], message)
         return total @ synthesis
 
@@ -104,11 +111,11 @@ class OnGrid(Constants):
 class PerEdge(OnGrid):
     """On points of the sphere, every edge for itself: messages are carried back before they are summed."""
 
-    def _sum(self, x: Tensor, h: Tensor, unit: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    def forward(self, x: Tensor, h: Tensor, unit: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Shape ``(nodes, channels, components)``."""
         points = self.get_buffer("points")
         total = x.new_zeros(*x.shape[:2], self.get_buffer("synthesis").shape[1])
-        block = self.block or max(1, 2**16 // (x.shape[1] * points.shape[0]))
-        for here in _blocks(source, block):
+        for here in _blocks(source, self.block or _block(x.shape[1] * len(points))):
             message = _again(self._message, x, h[here], unit[here], source[here], points)
             total.index_add_(0, target[here], message)
         return total
@@ -221,7 +228,7 @@ class OfScalars(nn.Module):
 
 
 def choose_form(degrees_in: Degrees, degrees_filter: Degrees, degrees_out: Degrees) -> type[nn.Module]:
-    """The fastest of the forms: on a processor the grid, at all degrees up to 6 and all sizes that were measured."""
+    """The fastest of the forms: on a processor the grid (benchmarks/gaunt_peers.py)."""
     scales = degrees_in == (0,) and set(degrees_out) <= set(degrees_filter)
     return OfScalars if scales else OnGrid
 
