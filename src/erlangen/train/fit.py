@@ -196,7 +196,13 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resum
         model.load_state_dict(stored["model"])
         journey, best = Journey.from_dict(stored["journey"]), best_weights(stored)
         bar.behind(journey.epoch * plan.train.steps + journey.step)
-    if stored is None or not stored["journey"]["finished"]:
+        if not journey.finished and _is_over(journey, plan, trainer):
+            # It was killed after the checkpoint of its last epoch, and before the note that this was the last.
+            journey.finished = True
+            if trainer.is_global_zero:
+                folder.clean()
+                folder.write(stored | {"journey": journey.to_dict()})
+    if stored is None or not journey.finished:
         device = next(model.parameters()).device
         model.train()
         task = Task(model, plan, settings, bar, stored, unwatched=ours)
@@ -220,6 +226,14 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resum
     return Fitted(
         model.eval(), journey.history, journey.best_epoch, journey.best, journey.seconds, journey.processor_seconds
     )
+
+
+def _is_over(journey: Journey, plan: Plan, trainer: Any) -> bool:
+    """Whether nothing is left to train; a trainer of the caller's may ask for more epochs or steps than patience."""
+    if journey.epoch >= plan.epochs:
+        return True
+    enough = journey.epoch >= (trainer.min_epochs or 0) and not trainer.min_steps
+    return enough and journey.step == 0 and plan.patience is not None and journey.waited >= plan.patience
 
 
 def _new_trainer(model: nn.Module, plan: Plan, own: dict[str, Any]) -> Any:
