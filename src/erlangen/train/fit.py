@@ -86,6 +86,12 @@ def fit(
     process that is killed at any moment and called again with ``resume=True`` ends in the same weights and history, bit
     by bit where the device computes deterministically.
 
+    What ``out`` holds is taken up only by the same training. Compared are the model's class and the names, shapes and
+    types of its weights; the optimizer and every number among the arguments; of data the number of items and what some
+    of them hold: up to 16 rows of tensors, up to 8 items of a data set, each fetched twice before the training begins.
+    Functions (``loss``, ``metrics``, ``schedule``) are compared by name and by the arguments of ``functools.partial``
+    alone, ``collate`` and the data's other items are not compared: whoever changes those begins anew.
+
     Args:
         model: Any module; it is trained in place, in train mode. Weights, buffers in its state dict and
             ``torch.Generator`` attributes of its modules are kept in checkpoints; what else it remembers is not.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from erlangen.train.batches import Batches
 from erlangen.train.checkpoint import describe_weights
+from erlangen.train.fingerprint import describe_items
 from erlangen.train.optimizers import (
     MakeOptimizer,
     Schedule,
@@ -106,9 +107,9 @@ def differences(stored: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 
 
 def _describe_data(batches: Batches) -> str:
-    """Number of items; for tensors also types, shapes, and the sums of some rows."""
+    """Number of items; for tensors types, shapes, and the sums of some rows; for a data set what some items hold."""
     if not batches.columns:
-        return f"{batches.count} items"
+        return describe_items(lambda index: batches.data[index], batches.count)
     columns = [batches.data] if isinstance(batches.data, Tensor) else list(batches.data)
     return f"{batches.count} items: " + ", ".join(_describe_column(column) for column in columns)
 
