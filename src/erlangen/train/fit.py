@@ -24,6 +24,8 @@ from erlangen.train.quiet import quiet_lightning
 from erlangen.train.randomness import random_state_kept
 from erlangen.train.signals import signals_passed_on
 
+_NEVER = "without a validation, so val_data say nothing about which epoch is best"
+
 
 @dataclass
 class Fitted:
@@ -140,8 +142,9 @@ def fit(
             training with other settings, or a file that is cut off, damaged or not ours. Nothing is overwritten.
         DivergedError: If a loss is not a finite number; names the epoch and the step.
         MissingExtra: If Lightning or safetensors is not installed.
-        TypeError: If data have no length, or ``loss`` does not return a scalar tensor.
-        ValueError: If an argument has no meaning.
+        TypeError: If data have no length, if an argument is of another type than it takes (``epochs=1.5``), or if
+            ``loss`` does not return a scalar tensor.
+        ValueError: If an argument has no meaning; if ``trainer`` never validates, and there is something to validate.
     """
     require("lightning.pytorch", "recipes", "training")
     with random_state_kept():
@@ -179,7 +182,8 @@ def fit(
             if ours:
                 trainer = _new_trainer(model, plan, own)
             else:
-                trainer.fit_loop.max_epochs = epochs
+                _require_validation(plan, trainer)
+                trainer.fit_loop.max_epochs = plan.epochs
             if (
                 plan.out is None and trainer.world_size > 1
             ):  # a process that is started hands its results back in a file
@@ -226,12 +230,27 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resum
             model.load_state_dict(stored["model"])
             journey, best = Journey.from_dict(stored["journey"]), best_weights(stored)
     if journey.best_epoch is None:
-        raise DivergedError(f"{plan.monitor} was not a finite number after any of {journey.epoch} epochs")
+        validations = sum(plan.monitor in row for row in journey.history)
+        if not validations:
+            raise ValueError(f"trainer stopped after {journey.epoch} epochs {_NEVER}: {_how_often(trainer)}")
+        raise DivergedError(f"{plan.monitor} was not a finite number after any of {validations} epochs")
     if best is not None:
         model.load_state_dict(best)
     return Fitted(
         model.eval(), journey.history, journey.best_epoch, journey.best, journey.seconds, journey.processor_seconds
     )
+
+
+def _require_validation(plan: Plan, trainer: Any) -> None:
+    """Refuses a trainer of the caller's that is known to leave ``val_data`` alone, before any work."""
+    every = trainer.check_val_every_n_epoch
+    if plan.val is not None and ((every is not None and every > plan.epochs) or trainer.limit_val_batches == 0):
+        raise ValueError(f"trainer would end after {plan.epochs} epochs {_NEVER}: {_how_often(trainer)}")
+
+
+def _how_often(trainer: Any) -> str:
+    names = ("check_val_every_n_epoch", "val_check_interval", "limit_val_batches", "max_steps")
+    return ", ".join(f"{name}={getattr(trainer, name)}" for name in names)
 
 
 def _is_over(journey: Journey, plan: Plan, trainer: Any) -> bool:
