@@ -145,6 +145,16 @@ def test_data_says_what_is_here_and_where_to_get_the_rest(capsys, tmp_path):
         (["run", "quickstart", "--experiment", "turn"], "experiment is 'turn'; it takes all, turns, angles; did you"),
         (["run", "quickstart", "--seeds", "none"], "--seeds is 'none'; it takes int"),
         (["run", "quickstart", "--device", "quantum"], "--device is 'quantum'; it cannot be used here: "),
+        (["run", "quickstart", "--device", "meta"], "--device is 'meta'; it cannot be used here: "),
+        (["run", "quickstart", "--strategy", "dpp"], "--strategy is 'dpp'; Lightning takes auto, ddp, "),
+        (
+            ["run", "quickstart", "--strategy", "fsdp"],
+            "--device cpu --devices 1 --num-nodes 1 --strategy fsdp: Lightning refuses: ",
+        ),
+        (
+            ["run", "frame-averaging", "--data", "/nonexistent"],
+            "--data is '/nonexistent'; it takes a folder, and there is none of that name",
+        ),
         (["audit"], "the following arguments are required: factory (`erlangen audit --help` shows how)"),
     ],
 )
@@ -207,9 +217,16 @@ def test_strict_tells_a_claim_that_does_not_hold_and_a_check_that_failed(
 
 def test_missing_data_are_told_before_anything_is_written(capsys, tmp_path):
     said = refused(
-        capsys, "run", "quickstart", "--images", "mnist", "--data", tmp_path / "no", "--out", tmp_path / "deep" / "out"
+        capsys, "run", "quickstart", "--images", "mnist", "--data", tmp_path, "--out", tmp_path / "deep" / "out"
     )
     assert said.startswith("data set 'mnist'") and "https://" in said and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--data=no", "--strategy=dpp", "--strategy=fsdp", "--device=meta"])
+def test_what_cannot_be_used_is_told_before_anything_is_written(capsys, tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    said = refused(capsys, "run", "frame-averaging", "--size", "smoke", option)
+    assert said.startswith("--") and "\n" not in said and list(tmp_path.iterdir()) == []
 
 
 def test_an_unwritable_folder_is_told_before_the_work(capsys, tmp_path):

@@ -389,6 +389,7 @@ def test_a_trainer_that_validates_now_and_then_counts_its_validations():
         ({"epochs": 0}, "epochs is 0; it takes a whole number from 1"),
         ({"patience": 0, "val_data": DATA}, "patience is 0"),
         ({"seed": -1}, "seed is -1"),
+        ({"strategy": "dpp"}, "strategy is 'dpp'; Lightning takes auto, ddp, "),
         ({"clip": 0.0}, "clip is 0.0; it takes a positive number"),
         ({"optimizer": "adamm"}, "optimizer is 'adamm'; it takes adam, adamw, sgd, or a callable"),
         ({"schedule": "cosin"}, "schedule is 'cosin'; it takes cosine, linear"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from erlangen.cli.options import BadInputError
-from erlangen.recipes import TRAININGS, Entry, find, is_first_process
+from erlangen.recipes import TRAININGS, Config, Entry, did_you_mean, find, is_first_process
 from erlangen.recipes.options import describe, parse, to_yaml
 from erlangen.report import Result, ResultError, print_result
 
@@ -58,7 +58,9 @@ def run_command(given: list[str]) -> int:
     if "--print-config" in given:
         print(to_yaml(config), end="")
         return 0
+    _require_data(config.data)
     _require_device(config.device)
+    _require_sharing(config)
     from erlangen.train import CheckpointError, remove_trainings
 
     started = time.perf_counter()
@@ -94,11 +96,34 @@ def _recipe_help(entry: Entry, recipe: Any, options: str) -> str:
     )
 
 
+def _require_data(folder: Path | None) -> None:
+    """A data root that is not there would be one without any data set, and some recipes do without."""
+    if folder is not None and not folder.is_dir():
+        raise BadInputError(f"--data is {str(folder)!r}; it takes a folder, and there is none of that name")
+
+
+def _require_sharing(config: Config) -> None:
+    how = {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
+    if how == {"devices": 1, "num_nodes": 1, "strategy": "auto"}:  # spares the import of Lightning
+        return
+    from erlangen.train import require_placement, strategies
+
+    known = strategies()
+    if config.strategy.lower() not in known:
+        hint = did_you_mean(config.strategy, known)
+        raise BadInputError(f"--strategy is {config.strategy!r}; Lightning takes {', '.join(known)}{hint}")
+    try:
+        require_placement(config.device, **how)
+    except ValueError as error:
+        given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in how.items())
+        raise BadInputError(f"--device {config.device} {given}: Lightning refuses: {error}") from error
+
+
 def _require_device(device: str) -> None:
     import torch
 
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # some devices, such as "meta", make tensors and compute no number
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BadInputError(f"--device is {device!r}; it cannot be used here: {reason}") from None

@@ -19,6 +19,7 @@ from erlangen.train.checkpoint import CheckpointError, weight_differences
 from erlangen.train.folder import LAST, Folder
 from erlangen.train.journey import DivergedError, Journey, Row
 from erlangen.train.optimizers import MakeOptimizer, Schedule
+from erlangen.train.placement import placement
 from erlangen.train.plan import Loss, Metrics, Plan, differences
 from erlangen.train.quiet import quiet_lightning
 from erlangen.train.randomness import random_state_kept
@@ -89,10 +90,10 @@ def fit(
     by bit where the device computes deterministically.
 
     What ``out`` holds is taken up only by the same training. Compared are the model's class and the names, shapes and
-    types of its weights; the optimizer and every number among the arguments; of data the number of items and what some
-    of them hold: up to 16 rows of tensors, up to 8 items of a data set, each fetched twice before the training begins.
+    types of its weights; the optimizer and all other settings that decide numbers; of data the number of items and what
+    some of them hold: up to 16 rows of tensors, up to 8 items of a data set, each fetched twice before the training.
     Functions (``loss``, ``metrics``, ``schedule``) are compared by name and by the arguments of ``functools.partial``
-    alone, ``collate`` and the data's other items are not compared: whoever changes those begins anew.
+    alone; ``collate``, and what the other items hold, are not compared. Whoever changes those begins anew.
 
     Args:
         model: Any module; it is trained in place, in train mode. Weights, buffers in its state dict and
@@ -265,14 +266,9 @@ def _new_trainer(model: nn.Module, plan: Plan, own: dict[str, Any]) -> Any:
     """A trainer that does what `Task` asks for and nothing else."""
     from lightning.pytorch import Trainer
 
-    own = dict(own)
-    if own["accelerator"] is None:
-        device = next(model.parameters(), torch.empty(0)).device
-        own["accelerator"] = {"cuda": "gpu"}.get(device.type, device.type)
-        if device.type == "cuda" and own["devices"] == 1 and own["num_nodes"] == 1:
-            own["devices"] = [device.index or 0]
+    device = next(model.parameters(), torch.empty(0)).device
     return Trainer(
-        **own,
+        **placement(device, **own),
         max_epochs=plan.epochs,
         logger=False,
         callbacks=[],
