@@ -37,8 +37,8 @@ commands:
   data     what data sets the experiments can use, and where to get them
 
 start here:
-  erlangen run quickstart                       real digits, under a minute
-  erlangen run quickstart --size smoke          the same in seconds
+  erlangen run quickstart --size smoke          real digits, in seconds
+  erlangen run quickstart                       the same in full, under a minute
   erlangen run quickstart --help                its options
 
 check a model of yours: in my_file.py, a function that returns the model and example inputs
