@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -145,6 +146,16 @@ def test_data_says_what_is_here_and_where_to_get_the_rest(capsys, tmp_path):
         (["run", "quickstart", "--experiment", "turn"], "experiment is 'turn'; it takes all, turns, angles; did you"),
         (["run", "quickstart", "--seeds", "none"], "--seeds is 'none'; it takes int"),
         (["run", "quickstart", "--device", "quantum"], "--device is 'quantum'; it cannot be used here: "),
+        (["run", "quickstart", "--device", "meta"], "--device is 'meta'; it cannot be used here: "),
+        (["run", "quickstart", "--strategy", "dpp"], "--strategy is 'dpp'; Lightning takes auto, ddp, "),
+        (
+            ["run", "quickstart", "--strategy", "fsdp"],
+            "--device cpu --devices 1 --num-nodes 1 --strategy fsdp: Lightning refuses: ",
+        ),
+        (
+            ["run", "frame-averaging", "--data", "/nonexistent"],
+            "--data is '/nonexistent'; it takes a folder, and there is none of that name",
+        ),
         (["audit"], "the following arguments are required: factory (`erlangen audit --help` shows how)"),
     ],
 )
@@ -205,11 +216,91 @@ def test_strict_tells_a_claim_that_does_not_hold_and_a_check_that_failed(
     assert "It reads half." in capsys.readouterr().out
 
 
+@pytest.fixture
+def counted(monkeypatch):
+    """Configs that the quickstart was run with; it measures nothing."""
+    from erlangen.recipes import quickstart
+
+    configs = []
+
+    def measured(config):
+        configs.append(config)
+        status = "complete" if config.chosen == config.experiments else "partial"
+        return Result(
+            "quickstart", config.size, config.to_dict(), config.seed_list, {}, {"turns": {"n": [1.0 * len(configs)]}},
+            status=status,
+        )  # fmt: skip
+
+    monkeypatch.setattr(quickstart, "run", measured)
+    return configs
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (["--size=small"], ["--size=smoke"], "complete result of quickstart at size small, .* one of size smoke;"),
+        (
+            ["--size=paper", "--experiment=turns"],
+            [],
+            "partial result of quickstart at size paper, .* one of size small;",
+        ),
+        (
+            ["--size=smoke"],
+            ["--size=smoke", "--experiment=turns"],
+            r"complete .* one of one experiment only \(turns\);",
+        ),
+        (["--size=small"], ["--size=smoke", "--resume"], "complete .* one of size smoke;"),
+    ],
+)
+def test_a_result_is_not_replaced_by_a_lesser_one(capsys, tmp_path, counted, first, second, said):
+    assert run("run", "quickstart", "--out", tmp_path, *first) == 0
+    before = (tmp_path / "result.json").read_bytes()
+    message = refused(capsys, "run", "quickstart", "--out", tmp_path, *second)
+    assert re.match(f"--out: {tmp_path} holds a {said} name another folder with --out, or remove", message)
+    assert (tmp_path / "result.json").read_bytes() == before and len(counted) == 1
+    assert run("run", "quickstart", "--out", tmp_path / "other", *second) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["--size=smoke"], ["--size=smoke"]),
+        (["--size=smoke"], ["--size=small"]),
+        (["--experiment=turns"], ["--experiment=angles"]),
+        (["--experiment=turns"], []),
+        (["--experiment=turns"], ["--experiment=turns", "--resume"]),
+        (["--seeds=3"], ["--seeds=2", "--resume"]),
+    ],
+)
+def test_a_result_is_replaced_by_one_that_is_no_less(tmp_path, counted, first, second):
+    for options in (first, second):
+        assert run("run", "quickstart", "--out", tmp_path, *options) == 0
+    assert Result.load(tmp_path / "result.json").metrics == {"turns": {"n": [2.0]}} and len(counted) == 2
+
+
+def test_what_is_complete_is_shown_and_not_run_again(capsys, tmp_path, counted):
+    options = ["run", "quickstart", "--size=smoke", "--out", tmp_path]
+    assert run(*options) == 0
+    before, out = (tmp_path / "result.json").read_bytes(), capsys.readouterr().out
+    assert run(*options, "--resume", "--workers=2") == 0  # where and how it runs is no setting of the result
+    assert (tmp_path / "result.json").read_bytes() == before and len(counted) == 1
+    again = capsys.readouterr().out
+    assert "This run was complete already" in again and "This run was complete already" not in out
+    assert "quickstart · size smoke" in again and "result.json" in again
+
+
 def test_missing_data_are_told_before_anything_is_written(capsys, tmp_path):
     said = refused(
-        capsys, "run", "quickstart", "--images", "mnist", "--data", tmp_path / "no", "--out", tmp_path / "deep" / "out"
+        capsys, "run", "quickstart", "--images", "mnist", "--data", tmp_path, "--out", tmp_path / "deep" / "out"
     )
     assert said.startswith("data set 'mnist'") and "https://" in said and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--data=no", "--strategy=dpp", "--strategy=fsdp", "--device=meta"])
+def test_what_cannot_be_used_is_told_before_anything_is_written(capsys, tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    said = refused(capsys, "run", "frame-averaging", "--size", "smoke", option)
+    assert said.startswith("--") and "\n" not in said and list(tmp_path.iterdir()) == []
 
 
 def test_an_unwritable_folder_is_told_before_the_work(capsys, tmp_path):

@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from erlangen import atomic
-from erlangen.train import fit
+from erlangen.train import fit, folder
 
 torch.set_num_threads(1)
 EPOCHS, ITEMS, BATCH = 5, 40, 7  # 6 steps per epoch, the last of them smaller
+SHORT_PATIENCE = 2
 
 
 class Noisy(torch.utils.data.Dataset):
@@ -68,7 +69,7 @@ def loss(model, batch):
     return (model(x + 0.05 * torch.rand_like(x)) - y).square().mean()
 
 
-def train(out, checkpoint_every, resume=True):
+def train(out, checkpoint_every, early):
     torch.manual_seed(0)
     fitted = fit(
         Model(),
@@ -81,10 +82,11 @@ def train(out, checkpoint_every, resume=True):
         lr=0.02,
         schedule="cosine",
         clip=1.0,
-        patience=3,
+        patience=SHORT_PATIENCE if early else 3,
+        mode="max" if early else "min",  # "max" makes all that is learned a step backwards
         seed=3,
         out=out,
-        resume=resume,
+        resume=True,
         checkpoint_every=checkpoint_every,
         progress=False,
     )
@@ -96,7 +98,7 @@ def train(out, checkpoint_every, resume=True):
     return {"weights": digest.hexdigest(), "history": history, "best": [fitted.best_epoch, fitted.best]}
 
 
-def run(folder, checkpoint_every, kill_after=None, trap=None):
+def run(folder, checkpoint_every, kill_after=None, trap=None, early=False):
     """One process; returns its result and the number of steps it made, or None if it was killed.
 
     Args:
@@ -104,6 +106,7 @@ def run(folder, checkpoint_every, kill_after=None, trap=None):
         checkpoint_every: As `fit` takes it.
         kill_after: Seconds from its first step on.
         trap: Called in the process, first of all.
+        early: Whether patience ends the training before its last epoch.
     """
     result = folder / "result.json"
     listen, SAY[0] = os.pipe()
@@ -112,7 +115,7 @@ def run(folder, checkpoint_every, kill_after=None, trap=None):
         try:
             if trap is not None:
                 trap()
-            result.write_text(json.dumps([train(folder / "out", checkpoint_every), STEPS[0]]))
+            result.write_text(json.dumps([train(folder / "out", checkpoint_every, early), STEPS[0]]))
             os._exit(0)
         except BaseException:
             import traceback
@@ -183,29 +186,52 @@ def trap_at(where, count):
     return set_trap
 
 
-def measure(folder):
+def trap_at_the_end(written):
+    """Dies when patience is spent, and nothing says yet that this was the end: before or after that checkpoint."""
+
+    def set_trap():
+        real_write = folder.Folder.write
+
+        def write(self, state):
+            journey = state["journey"]
+            last = journey["waited"] >= SHORT_PATIENCE and not journey["finished"]
+            if last and not written:
+                die()
+            real_write(self, state)
+            if last:
+                die()
+
+        folder.Folder.write = write
+
+    return set_trap
+
+
+def measure(folder, early=False):
     """The result of a process that nobody kills, and how long it trained."""
-    result, steps = run(folder, 0.0)
-    assert steps == EPOCHS * -(-ITEMS // BATCH)
+    result, steps = run(folder, 0.0, early=early)
+    assert steps == len(result["history"]) * -(-ITEMS // BATCH)
     return result, sum(json.loads((folder / "seconds.json").read_text()))
 
 
 def main(folder, seed, chains):
     folder = Path(folder)
     draws = random.Random()
-    (folder / "whole").mkdir()
+    for name in ("whole", "early"):
+        (folder / name).mkdir()
     whole, length = measure(folder / "whole")
-    report = {"whole": whole, "chains": []}
+    early, _ = measure(folder / "early", early=True)
+    report = {"whole": whole, "early": early, "chains": [], "early_chains": []}
 
-    def chain(name, how, every, kill):
+    def chain(name, how, every, kill, early=False, limit=4):
         draws.seed(f"{seed} {name}")
         (folder / name).mkdir()
         kills, ended = 0, None
         while ended is None:
-            ended = run(folder / name, every, **kill() if kills < 4 else {})
+            ended = run(folder / name, every, **kill() if kills < limit else {}, early=early)
             kills += ended is None
         result, steps = ended
-        report["chains"].append({"how": how, "kills": kills, "steps": steps, "result": result})
+        chains = report["early_chains" if early else "chains"]
+        chains.append({"how": how, "kills": kills, "steps": steps, "result": result})
 
     for index, every in enumerate([0.0, 0.0, 0.0, 0.02, 1000.0][:chains]):
         how = f"at any moment, checkpoint every {every} s"
@@ -214,6 +240,10 @@ def main(folder, seed, chains):
         )
     for where in ("within", "before", "after"):
         chain(where, f"{where} a write", 0.0, lambda where=where: {"trap": trap_at(where, draws.randint(1, 12))})
+    for written in (False, True):
+        how, trap = f"{'after' if written else 'before'} the last checkpoint", trap_at_the_end(written)
+        chain(f"stops {how}", how, 0.0, lambda trap=trap: {"trap": trap}, early=True, limit=1)
+    chain("stops early", "before a write", 0.0, lambda: {"trap": trap_at("before", draws.randint(1, 12))}, early=True)
     print(json.dumps(report))
 
 

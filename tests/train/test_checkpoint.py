@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 from erlangen.train import CheckpointError, fit, load_weights
 from erlangen.train.checkpoint import read_checkpoint, write_checkpoint
+from erlangen.train.fingerprint import describe_items
 from erlangen.train.tree import pack
 
 X = torch.linspace(-1, 1, 12)[:, None]
@@ -182,6 +184,107 @@ def test_a_training_with_other_settings_is_not_taken_up(trained, changes, messag
     with pytest.raises(CheckpointError, match=f"belongs to a training with other settings: .*{message}"):
         run(trained, resume=True, **changes)
     assert content(trained) == before
+
+
+class Pair(NamedTuple):
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+class Noisy(torch.utils.data.Dataset):
+    """Draws from a generator of its own (or from the global one), so that no item is the same twice."""
+
+    def __init__(self, generator=None):
+        self.generator = generator
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, index):
+        return X[index] + 0.1 * torch.rand(1, generator=self.generator), X[index]
+
+
+def graph(x, y):
+    from torch_geometric.data import Data
+
+    return Data(x=x[None], y=y[None], num_nodes=1)
+
+
+def loss_of(batch):
+    if isinstance(batch, dict):
+        return batch["x"], batch["y"]
+    return (batch.x, batch.y) if hasattr(batch, "num_nodes") else batch
+
+
+@pytest.mark.parametrize("wrap", [lambda x, y: (x, y), lambda x, y: {"x": x, "y": y}, Pair, graph, lambda x, y: [x, y]])
+@pytest.mark.parametrize("as_data_set", [False, True])
+def test_items_of_other_content_are_other_data(tmp_path, wrap, as_data_set):
+    class Items(torch.utils.data.Dataset):
+        def __init__(self, scale):
+            self.items = [wrap(x, scale * x) for x in X]
+
+        def __len__(self):
+            return len(self.items)
+
+        def __getitem__(self, index):
+            return self.items[index]
+
+    def items(scale):
+        return Items(scale) if as_data_set else Items(scale).items
+
+    def go(scale):
+        measured = lambda model, batch: loss(model, loss_of(batch))
+        return run(tmp_path, data=items(scale), loss=measured, val_data=None, resume=True)
+
+    first = go(1.0)
+    assert go(1.0).history == first.history
+    with pytest.raises(
+        CheckpointError, match=r"train_data was 12 items: \w+ with digest \w+ of 8, is 12 items: \w+ with"
+    ):
+        go(2.0)
+
+
+@pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(3)])
+def test_noise_does_not_make_data_other_data(tmp_path, generator):
+    first = run(tmp_path, data=Noisy(generator), val_data=None)
+    assert run(tmp_path, data=Noisy(generator), val_data=None, resume=True).history == first.history
+    state = torch.get_rng_state()
+    assert "never twice the same" in describe_items(Noisy(generator).__getitem__, 12) or generator is None
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (torch.zeros(2), torch.zeros(2, 1)),
+        (torch.zeros(2), torch.zeros(2, dtype=torch.int32)),
+        (torch.zeros(2, dtype=torch.cfloat), torch.tensor([0, 1j])),
+        (torch.zeros(2).bfloat16(), torch.ones(2).bfloat16()),
+        (torch.tensor(True), torch.tensor(False)),
+        (np.zeros(2), np.ones(2)),
+        (np.float32(1), np.float32(2)),
+        (1, 1.0),
+        ("C", "N"),
+        (None, 0),
+        ({"a": 1, "b": 2}, {"a": 2, "b": 1}),
+        ([(1, 2), 3], [(1,), 2, 3]),
+        (nn.ReLU(), object()),
+    ],
+)
+def test_what_tells_items_apart(one, other):
+    assert describe_items([one].__getitem__, 1) == describe_items([one].__getitem__, 1)
+    assert describe_items([one, one].__getitem__, 2) != describe_items([one, other].__getitem__, 2)
+
+
+def test_a_tensor_that_wraps_others_is_read():
+    from torch_geometric import EdgeIndex
+
+    one, other = (EdgeIndex([[0, 1], [1, end]], sparse_size=(3, 3)) for end in (0, 2))
+    assert describe_items([one].__getitem__, 1) != describe_items([other].__getitem__, 1)
+
+
+def test_the_order_of_names_is_no_content():
+    assert describe_items([{"a": 1, "b": 2}].__getitem__, 1) == describe_items([{"b": 2, "a": 1}].__getitem__, 1)
 
 
 def test_what_a_killed_writer_left_is_cleaned_up(tmp_path):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,12 @@ from erlangen.train import CheckpointError, DivergedError, fit, load_weights, ta
 
 X = torch.linspace(-1, 1, 30)[:, None]
 DATA = (X, X.square())
+
+
+@pytest.fixture
+def as_users_have_it(monkeypatch):
+    """Without the run-time checks of types that only tests have, which would refuse wrong types earlier."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(autouse=True)
@@ -332,6 +339,44 @@ def test_a_validation_that_is_never_finite_is_an_error():
         run(val_data=DATA, metrics=metrics, monitor="val_score")
 
 
+def trainer_of_ones_own(**settings):
+    from lightning.pytorch import Trainer
+
+    return Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, **settings,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"check_val_every_n_epoch": 10},
+            "trainer would end after 3 epochs without a validation.*: check_val_every_n_epoch=10",
+        ),
+        ({"limit_val_batches": 0}, "trainer would end after 3 epochs without a validation.*limit_val_batches=0"),
+        (
+            {"check_val_every_n_epoch": 3, "max_steps": 4},
+            "trainer stopped after 1 epochs without a validation.*max_steps=4",
+        ),
+    ],
+)
+def test_a_trainer_that_never_validates_is_told_so(settings, message):
+    with pytest.raises(ValueError, match=message):
+        run(val_data=DATA, trainer=trainer_of_ones_own(**settings))
+
+
+def test_a_trainer_that_validates_now_and_then_counts_its_validations():
+    fitted = run(val_data=DATA, epochs=4, trainer=trainer_of_ones_own(check_val_every_n_epoch=2))
+    assert ["val_loss" in row for row in fitted.history] == [False, True, False, True] and fitted.best_epoch == 4
+    with pytest.raises(DivergedError, match="val_score was not a finite number after any of 2 epochs"):
+        run(
+            val_data=DATA, epochs=4, trainer=trainer_of_ones_own(check_val_every_n_epoch=2), monitor="val_score",
+            metrics=lambda model, batch: {"score": math.nan},
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -341,9 +386,10 @@ def test_a_validation_that_is_never_finite_is_an_error():
         ({"data": (X, X[:5])}, r"train_data holds tensors of different lengths: \(30, 1\), \(5, 1\)"),
         ({"batch_size": 0}, "batch_size is 0; it takes a whole number from 1"),
         ({"val_batch_size": 0, "val_data": DATA}, "batch_size is 0"),
-        ({"epochs": 0}, "epochs is 0; it takes a number from 1"),
+        ({"epochs": 0}, "epochs is 0; it takes a whole number from 1"),
         ({"patience": 0, "val_data": DATA}, "patience is 0"),
         ({"seed": -1}, "seed is -1"),
+        ({"strategy": "dpp"}, "strategy is 'dpp'; Lightning takes auto, ddp, "),
         ({"clip": 0.0}, "clip is 0.0; it takes a positive number"),
         ({"optimizer": "adamm"}, "optimizer is 'adamm'; it takes adam, adamw, sgd, or a callable"),
         ({"schedule": "cosin"}, "schedule is 'cosin'; it takes cosine, linear"),
@@ -368,14 +414,33 @@ def test_what_has_no_meaning_is_refused(changes, message):
     ("changes", "message"),
     [
         ({"data": DataLoader(X)}, "train_data is a DataLoader; .*pass its data set"),
+        ({"data": {"x": X}}, r"train_data is a dict; it takes a tensor.* \(pass a list with one dict for each item\)"),
+        ({"data": "digits"}, "train_data is a str; it takes a tensor"),
+        ({"val_data": {"x": X}}, "val_data is a dict; it takes a tensor"),
+        ({"epochs": 1.5}, "epochs is 1.5; it takes a whole number from 1"),
+        ({"epochs": True}, "epochs is True; it takes a whole number from 1"),
+        ({"epochs": "3"}, "epochs is '3'; it takes a whole number from 1"),
+        ({"epochs": None}, "epochs is None; it takes a whole number from 1"),
+        ({"epochs": np.ones(2, int)}, r"epochs is array\(\[1, 1\]\); it takes a whole number from 1"),
+        ({"seed": 0.5}, "seed is 0.5; it takes a whole number from 0"),
+        ({"patience": 2.5, "val_data": DATA}, "patience is 2.5; it takes a whole number from 1"),
+        ({"batch_size": 2.5}, "batch_size is 2.5; it takes a whole number from 1"),
+        ({"workers": None}, "workers is None; it takes a whole number from 0"),
+        ({"clip": "1"}, "clip is '1'; it takes a positive number, or None"),
+        ({"checkpoint_every": None}, "checkpoint_every is None; it takes seconds, from 0"),
         ({"data": iter([X])}, "train_data is a .*iterator; it takes a tensor"),
         ({"loss": lambda model, batch: model(batch[0])}, r"scalar tensor, got shape \(8, 1\)"),
         ({"optimizer": lambda parameters: None}, "optimizer returned NoneType"),
     ],
 )
-def test_what_has_the_wrong_type_is_refused(changes, message):
-    with pytest.raises(Exception, match=message):
+def test_what_has_the_wrong_type_is_refused(as_users_have_it, changes, message):
+    with pytest.raises(TypeError, match=message):
         run(**changes)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(as_users_have_it, tmp_path):
+    fitted = run(epochs=np.int64(2), batch_size=np.int32(8), seed=np.int64(0), out=tmp_path)
+    assert numbers(fitted) == numbers(run(epochs=2)) == numbers(run(epochs=2, out=tmp_path, resume=True))
 
 
 def test_importing_it_loads_no_extra():

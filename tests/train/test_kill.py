@@ -24,6 +24,14 @@ def test_weights_and_history_are_the_same_to_the_last_bit(report):
         assert chain["result"] == report["whole"], chain["how"]
 
 
+def test_a_training_that_stops_early_stops_at_the_same_epoch(report):
+    assert len(report["early"]["history"]) < 5
+    for chain in report["early_chains"]:
+        assert chain["kills"] >= 1 and chain["result"] == report["early"], chain["how"]
+    (after,) = [chain for chain in report["early_chains"] if chain["how"].startswith("after")]
+    assert after["steps"] == 0  # of the process that only had to note that this was the end
+
+
 def test_trainings_were_killed_and_did_not_begin_anew(report):
     assert sum(chain["kills"] for chain in report["chains"]) >= 10
     for chain in report["chains"]:

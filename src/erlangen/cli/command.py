@@ -38,8 +38,8 @@ commands:
   potential  an interatomic potential for your own molecules: train it, run it
 
 start here:
-  erlangen run quickstart                       real digits, under a minute
-  erlangen run quickstart --size smoke          the same in seconds
+  erlangen run quickstart --size smoke          real digits, in seconds
+  erlangen run quickstart                       the same in full, under a minute
   erlangen run quickstart --help                its options
 
 check a model of yours: in my_file.py, a function that returns the model and example inputs

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from erlangen.cli.options import BadInputError
-from erlangen.recipes import TRAININGS, Entry, find, is_first_process
+from erlangen.recipes import TRAININGS, Config, Entry, did_you_mean, find, is_first_process
+from erlangen.recipes.config import SIZES
 from erlangen.recipes.options import describe, parse, to_yaml
 from erlangen.report import Result, ResultError, print_result
+from erlangen.report.result import json_values
 
 HELP = """\
 usage: erlangen run NAME [options]
@@ -31,10 +33,12 @@ Reruns a recipe: trains, measures, judges its claims, and writes result.json and
 options of every recipe (further ones: erlangen run NAME --help):
   --config FILE     settings from a YAML file; options after it win
   --print-config    print all settings as YAML and stop
-  --resume          go on where an interrupted run into the same folder stopped: what is trained stays trained
+  --resume          go on where an interrupted run into the same folder stopped: what is trained stays trained;
+                    where it had come to its end, its result is shown, and nothing is run again
   --strict          exit with 1 if a claim does not hold or a check fails (undecided is no failure)
   -h, --help        after NAME: the recipe's experiments, claims and own options
 
+A result is not replaced by one of a smaller size, or of fewer experiments: name another folder with --out.
 `erlangen list` shows the names.
 """
 
@@ -58,23 +62,35 @@ def run_command(given: list[str]) -> int:
     if "--print-config" in given:
         print(to_yaml(config), end="")
         return 0
+    _require_data(config.data)
     _require_device(config.device)
+    _require_sharing(config)
     from erlangen.train import CheckpointError, remove_trainings
 
     started = time.perf_counter()
     out = config.output_folder(entry.name)
-    with _output_folder(out):
-        try:
-            result = recipe.run(dataclasses.replace(config, out=out))
-        except CheckpointError as error:
-            hint = "; without --resume all begins anew" if config.resume else ""
-            raise BadInputError(f"--out: {error}{hint}") from error
+    with _output_folder(out) as kept:
+        over = kept is not None and config.resume and _is_result_of(kept, entry, config)
+        if over:
+            assert kept is not None
+            result = kept
+        else:
+            if kept is not None:
+                _require_no_less(kept, config, out)
+            try:
+                result = recipe.run(dataclasses.replace(config, out=out))
+            except CheckpointError as error:
+                hint = "; without --resume all begins anew" if config.resume else ""
+                raise BadInputError(f"--out: {error}{hint}") from error
         if not is_first_process():  # the first one does the rest
             return 0
-        result.environment["seconds"] = round(time.perf_counter() - started, 1)
-        result.save(out / "result.json")
+        if not over:
+            result.environment["seconds"] = round(time.perf_counter() - started, 1)
+            result.save(out / "result.json")
     remove_trainings(out / TRAININGS)
     print_result(result)
+    if over:
+        print("\nThis run was complete already, with the same settings; without --resume all begins anew")
     print("\nFiles")
     for name, what in {"result.json": "every number, claim and verdict", **result.figures}.items():
         print(f"  {out / name}  {what}")
@@ -94,19 +110,45 @@ def _recipe_help(entry: Entry, recipe: Any, options: str) -> str:
     )
 
 
+def _require_data(folder: Path | None) -> None:
+    """A data root that is not there would be one without any data set, and some recipes do without."""
+    if folder is not None and not folder.is_dir():
+        raise BadInputError(f"--data is {str(folder)!r}; it takes a folder, and there is none of that name")
+
+
+def _require_sharing(config: Config) -> None:
+    how = {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
+    if how == {"devices": 1, "num_nodes": 1, "strategy": "auto"}:  # spares the import of Lightning
+        return
+    from erlangen.train import require_placement, strategies
+
+    known = strategies()
+    if config.strategy.lower() not in known:
+        hint = did_you_mean(config.strategy, known)
+        raise BadInputError(f"--strategy is {config.strategy!r}; Lightning takes {', '.join(known)}{hint}")
+    try:
+        require_placement(config.device, **how)
+    except ValueError as error:
+        given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in how.items())
+        raise BadInputError(f"--device {config.device} {given}: Lightning refuses: {error}") from error
+
+
 def _require_device(device: str) -> None:
     import torch
 
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # some devices, such as "meta", make tensors and compute no number
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BadInputError(f"--device is {device!r}; it cannot be used here: {reason}") from None
 
 
 @contextlib.contextmanager
-def _output_folder(out: Path) -> Iterator[None]:
-    """Makes sure, before any work, that results can be written; takes an empty folder away again if there are none."""
+def _output_folder(out: Path) -> Iterator[Result | None]:
+    """Makes sure, before any work, that results can be written, and yields the result that is there.
+
+    Takes an empty folder away again if there are none in the end.
+    """
     missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -114,13 +156,14 @@ def _output_folder(out: Path) -> Iterator[None]:
             pass
     except OSError as error:
         raise BadInputError(f"--out {out}: cannot be written to ({error.strerror}); name another folder") from error
+    kept = None
     if (out / "result.json").exists():
         try:
-            Result.load(out / "result.json")
+            kept = Result.load(out / "result.json")
         except ResultError as error:
             raise BadInputError(f"--out would overwrite a file: {error}; remove it, or name another folder") from error
     try:
-        yield
+        yield kept
     except OSError as error:
         ours = isinstance(error.filename, str) and out in Path(error.filename).parents
         if ours or error.errno == errno.ENOSPC:
@@ -132,6 +175,27 @@ def _output_folder(out: Path) -> Iterator[None]:
         raise
     finally:
         _remove_empty(missing)
+
+
+def _is_result_of(kept: Result, entry: Entry, config: Config) -> bool:
+    """Whether a result is all that a run would give: that recipe's, complete, and of the same settings."""
+    same = kept.config == json_values(config.to_dict())
+    return same and kept.recipe == entry.name and kept.status == "complete"
+
+
+def _require_no_less(kept: Result, config: Config, out: Path) -> None:
+    """Refuses to put a result of a smaller size, or of some experiments only, in the place of a larger or whole one."""
+    if SIZES.index(kept.size) > SIZES.index(config.size):
+        lesser = f"of size {config.size}"
+    elif kept.status == "complete" and config.chosen != config.experiments:
+        lesser = f"of one experiment only ({config.experiment})"
+    else:
+        return
+    holds = f"a {kept.status} result of {kept.recipe} at size {kept.size}"
+    raise BadInputError(
+        f"--out: {out} holds {holds}, and this run would replace it by one {lesser}; "
+        f"name another folder with --out, or remove {out / 'result.json'}"
+    )
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Experiments with claims written before the run: one file per recipe, found through a catalogue that imports none.
+"""Experiments with claims written before the run: one module per recipe, found through a catalogue that imports none.
 
 >>> from erlangen.recipes import find
 >>> find("quickstart").summary

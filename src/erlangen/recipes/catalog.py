@@ -1,6 +1,7 @@
 """All recipes by name, without importing one: what each is, where it comes from, and what it needs.
 
-A new recipe is one file, ``erlangen/recipes/NAME.py``, and one entry here. The file holds ``Config`` (extends
+A new recipe is one module, and one entry here: the file ``erlangen/recipes/NAME.py``, or, for several experiments, the
+folder ``erlangen/recipes/NAME/``, whose ``__init__.py`` hands the names on. The module has ``Config`` (extends
 `erlangen.recipes.config.Config`), ``EXPERIMENTS`` (name -> what it measures), ``CLAIMS`` (written before the first run)
 and ``run(config) -> Result``.
 """
@@ -33,7 +34,7 @@ class Entry:
 
     @property
     def module(self) -> str:
-        """Import path of the recipe's file."""
+        """Import path of the recipe's file or folder."""
         return f"erlangen.recipes.{self.name.replace('-', '_')}"
 
     def load(self) -> ModuleType:

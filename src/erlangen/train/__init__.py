@@ -19,5 +19,15 @@ from erlangen.train.checkpoint import CheckpointError, load_weights
 from erlangen.train.fit import Fitted, fit
 from erlangen.train.folder import remove_trainings
 from erlangen.train.journey import DivergedError
+from erlangen.train.placement import require_placement, strategies
 
-__all__ = ["CheckpointError", "DivergedError", "Fitted", "fit", "load_weights", "remove_trainings"]
+__all__ = [
+    "CheckpointError",
+    "DivergedError",
+    "Fitted",
+    "fit",
+    "load_weights",
+    "remove_trainings",
+    "require_placement",
+    "strategies",
+]

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
 from erlangen.extras import require
+from erlangen.train.numbers import whole_number
 from erlangen.train.randomness import ORDER, WORKERS, derive_seed
 
 Collate = Callable[[list[Any]], Any]
@@ -28,7 +29,7 @@ class Batches:
         name: What an error calls the data.
 
     Raises:
-        TypeError: If the data have no length or no items.
+        TypeError: If the data have no length or no items, or are a dict; if a number is not whole.
         ValueError: If they are empty or of different lengths, or if ``batch_size`` is below one.
 
     >>> batches = Batches(torch.arange(5), 2, seed=0)
@@ -52,12 +53,9 @@ class Batches:
         if isinstance(data, TensorDataset) and collate is None:
             data = data.tensors
         self.count = _count(data, name)
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; it takes a whole number from 1")
-        if workers < 0:
-            raise ValueError(f"workers is {workers}; it takes a whole number from 0")
         self.data: Any = data
-        self.batch_size, self.seed, self.workers = batch_size, seed, workers
+        self.batch_size = whole_number("batch_size", batch_size, 1)
+        self.seed, self.workers = seed, whole_number("workers", workers, 0)
         self.columns = collate is None and (isinstance(data, Tensor) or _is_columns(data))
         self.collate = collate or (None if self.columns else _default_collate(data))
         self.epoch, self.first, self.rank, self.world = 0, 0, 0, 1
@@ -125,8 +123,9 @@ def _is_columns(data: Any) -> bool:
 def _count(data: Any, name: str) -> int:
     takes = "it takes a tensor, a tuple of tensors, or a data set with a length and items"
     has_items = hasattr(data, "__len__") and hasattr(data, "__getitem__")
-    if isinstance(data, (DataLoader, IterableDataset)) or not has_items:
+    if isinstance(data, (DataLoader, IterableDataset, dict, str)) or not has_items:
         hint = " (pass its data set; fit makes the batches)" if isinstance(data, DataLoader) else ""
+        hint = " (pass a list with one dict for each item)" if isinstance(data, dict) else hint
         raise TypeError(f"{name} is a {type(data).__name__}; {takes}{hint}")
     if _is_columns(data) and data:
         lengths = {len(column) if column.dim() else 0 for column in data}

@@ -19,10 +19,13 @@ from erlangen.train.checkpoint import CheckpointError, weight_differences
 from erlangen.train.folder import LAST, Folder
 from erlangen.train.journey import DivergedError, Journey, Row
 from erlangen.train.optimizers import MakeOptimizer, Schedule
+from erlangen.train.placement import placement
 from erlangen.train.plan import Loss, Metrics, Plan, differences
 from erlangen.train.quiet import quiet_lightning
 from erlangen.train.randomness import random_state_kept
 from erlangen.train.signals import signals_passed_on
+
+_NEVER = "without a validation, so val_data say nothing about which epoch is best"
 
 
 @dataclass
@@ -86,6 +89,12 @@ def fit(
     process that is killed at any moment and called again with ``resume=True`` ends in the same weights and history, bit
     by bit where the device computes deterministically.
 
+    What ``out`` holds is taken up only by the same training. Compared are the model's class and the names, shapes and
+    types of its weights; the optimizer and all other settings that decide numbers; of data the number of items and what
+    some of them hold: up to 16 rows of tensors, up to 8 items of a data set, each fetched twice before the training.
+    Functions (``loss``, ``metrics``, ``schedule``) are compared by name and by the arguments of ``functools.partial``
+    alone; ``collate``, and what the other items hold, are not compared. Whoever changes those begins anew.
+
     Args:
         model: Any module; it is trained in place, in train mode. Weights, buffers in its state dict and
             ``torch.Generator`` attributes of its modules are kept in checkpoints; what else it remembers is not.
@@ -134,8 +143,9 @@ def fit(
             training with other settings, or a file that is cut off, damaged or not ours. Nothing is overwritten.
         DivergedError: If a loss is not a finite number; names the epoch and the step.
         MissingExtra: If Lightning or safetensors is not installed.
-        TypeError: If data have no length, or ``loss`` does not return a scalar tensor.
-        ValueError: If an argument has no meaning.
+        TypeError: If data have no length, if an argument is of another type than it takes (``epochs=1.5``), or if
+            ``loss`` does not return a scalar tensor.
+        ValueError: If an argument has no meaning; if ``trainer`` never validates, and there is something to validate.
     """
     require("lightning.pytorch", "recipes", "training")
     with random_state_kept():
@@ -173,7 +183,8 @@ def fit(
             if ours:
                 trainer = _new_trainer(model, plan, own)
             else:
-                trainer.fit_loop.max_epochs = epochs
+                _require_validation(plan, trainer)
+                trainer.fit_loop.max_epochs = plan.epochs
             if (
                 plan.out is None and trainer.world_size > 1
             ):  # a process that is started hands its results back in a file
@@ -196,7 +207,13 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resum
         model.load_state_dict(stored["model"])
         journey, best = Journey.from_dict(stored["journey"]), best_weights(stored)
         bar.behind(journey.epoch * plan.train.steps + journey.step)
-    if stored is None or not stored["journey"]["finished"]:
+        if not journey.finished and _is_over(journey, plan, trainer):
+            # It was killed after the checkpoint of its last epoch, and before the note that this was the last.
+            journey.finished = True
+            if trainer.is_global_zero:
+                folder.clean()
+                folder.write(stored | {"journey": journey.to_dict()})
+    if stored is None or not journey.finished:
         device = next(model.parameters()).device
         model.train()
         task = Task(model, plan, settings, bar, stored, unwatched=ours)
@@ -214,7 +231,10 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resum
             model.load_state_dict(stored["model"])
             journey, best = Journey.from_dict(stored["journey"]), best_weights(stored)
     if journey.best_epoch is None:
-        raise DivergedError(f"{plan.monitor} was not a finite number after any of {journey.epoch} epochs")
+        validations = sum(plan.monitor in row for row in journey.history)
+        if not validations:
+            raise ValueError(f"trainer stopped after {journey.epoch} epochs {_NEVER}: {_how_often(trainer)}")
+        raise DivergedError(f"{plan.monitor} was not a finite number after any of {validations} epochs")
     if best is not None:
         model.load_state_dict(best)
     return Fitted(
@@ -222,18 +242,33 @@ def _fit(model: nn.Module, plan: Plan, trainer: Any, ours: bool, bar: Bar, resum
     )
 
 
+def _require_validation(plan: Plan, trainer: Any) -> None:
+    """Refuses a trainer of the caller's that is known to leave ``val_data`` alone, before any work."""
+    every = trainer.check_val_every_n_epoch
+    if plan.val is not None and ((every is not None and every > plan.epochs) or trainer.limit_val_batches == 0):
+        raise ValueError(f"trainer would end after {plan.epochs} epochs {_NEVER}: {_how_often(trainer)}")
+
+
+def _how_often(trainer: Any) -> str:
+    names = ("check_val_every_n_epoch", "val_check_interval", "limit_val_batches", "max_steps")
+    return ", ".join(f"{name}={getattr(trainer, name)}" for name in names)
+
+
+def _is_over(journey: Journey, plan: Plan, trainer: Any) -> bool:
+    """Whether nothing is left to train; a trainer of the caller's may ask for more epochs or steps than patience."""
+    if journey.epoch >= plan.epochs:
+        return True
+    enough = journey.epoch >= (trainer.min_epochs or 0) and not trainer.min_steps
+    return enough and journey.step == 0 and plan.patience is not None and journey.waited >= plan.patience
+
+
 def _new_trainer(model: nn.Module, plan: Plan, own: dict[str, Any]) -> Any:
     """A trainer that does what `Task` asks for and nothing else."""
     from lightning.pytorch import Trainer
 
-    own = dict(own)
-    if own["accelerator"] is None:
-        device = next(model.parameters(), torch.empty(0)).device
-        own["accelerator"] = {"cuda": "gpu"}.get(device.type, device.type)
-        if device.type == "cuda" and own["devices"] == 1 and own["num_nodes"] == 1:
-            own["devices"] = [device.index or 0]
+    device = next(model.parameters(), torch.empty(0)).device
     return Trainer(
-        **own,
+        **placement(device, **own),
         max_epochs=plan.epochs,
         logger=False,
         callbacks=[],

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from erlangen.train.batches import Batches
 from erlangen.train.checkpoint import describe_weights
+from erlangen.train.fingerprint import describe_items
+from erlangen.train.numbers import real_number, whole_number
 from erlangen.train.optimizers import (
     MakeOptimizer,
     Schedule,
@@ -48,12 +50,14 @@ class Plan:
     checkpoint_every: float
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("seed", 0), ("patience", 1), ("checkpoint_every", 0)):
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise ValueError(f"{name} is {value}; it takes a number from {least}")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip is {self.clip}; it takes a positive number, or None")
+        self.epochs = whole_number("epochs", self.epochs, 1)
+        self.seed = whole_number("seed", self.seed, 0)
+        if self.patience is not None:
+            self.patience = whole_number("patience", self.patience, 1)
+        if not real_number("checkpoint_every", self.checkpoint_every, "seconds, from 0") >= 0:
+            raise ValueError(f"checkpoint_every is {self.checkpoint_every}; it takes seconds, from 0")
+        if self.clip is not None and not real_number("clip", self.clip, takes := "a positive number, or None") > 0:
+            raise ValueError(f"clip is {self.clip}; it takes {takes}")
         if self.mode not in ("min", "max"):
             raise ValueError(f"mode is {self.mode!r}; it takes min, max")
         if not self.monitor.startswith("val_"):
@@ -106,9 +110,9 @@ def differences(stored: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 
 
 def _describe_data(batches: Batches) -> str:
-    """Number of items; for tensors also types, shapes, and the sums of some rows."""
+    """Number of items; for tensors types, shapes, and the sums of some rows; for a data set what some items hold."""
     if not batches.columns:
-        return f"{batches.count} items"
+        return describe_items(lambda index: batches.data[index], batches.count)
     columns = [batches.data] if isinstance(batches.data, Tensor) else list(batches.data)
     return f"{batches.count} items: " + ", ".join(_describe_column(column) for column in columns)
 
