@@ -5,7 +5,15 @@ import sys
 import torch
 from torch import nn
 
-from erlangen.o3 import GauntConv, GauntManyBody, GauntSelfMix, GauntTensorProduct, gaunt_product
+from erlangen.neighbours import radius_graph
+from erlangen.o3 import (
+    GauntConv,
+    GauntManyBody,
+    GauntPotential,
+    GauntSelfMix,
+    GauntTensorProduct,
+    gaunt_product,
+)
 
 SIGNAL = "2x0e+2x1o+2x2e"
 
@@ -17,6 +25,15 @@ def modules():
         (GauntSelfMix(SIGNAL, 4), ((5, 18),)),
         (GauntManyBody(SIGNAL, "2x0e+2x1o", 3), ((5, 18),)),
     ]
+
+
+class Energy(nn.Module):
+    def __init__(self, potential):
+        super().__init__()
+        self.potential = potential
+
+    def forward(self, vectors, kinds, edge_index):
+        return self.potential.energy(vectors, kinds, edge_index, torch.zeros_like(kinds), 1)
 
 
 def close(actual, expected):
@@ -52,6 +69,13 @@ def main():
         inputs = tuple(torch.randn(shape) for shape in shapes)
         close(torch.export.export(layer, inputs).module()(*inputs), layer(*inputs))
     print("exports")
+    model, x, kinds = Energy(GauntPotential([1, 8], 4.0, 3, num_layers=2)), torch.randn(5, 3), torch.arange(5) % 2
+    edge_index, place = radius_graph(x, 4.0), x.clone().requires_grad_()
+    inputs = place[edge_index[0]] - place[edge_index[1]], kinds, edge_index
+    expected, actual = model(*inputs), torch.compile(model, fullgraph=True, backend="aot_eager")(*inputs)
+    close(actual, expected)
+    close(*(torch.autograd.grad(z.sum(), place, retain_graph=True)[0] for z in (expected, actual)))
+    print("energies")
 
 
 if __name__ == "__main__":

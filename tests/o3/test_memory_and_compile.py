@@ -72,4 +72,4 @@ def test_compile_and_export():
         [sys.executable, str(Path(__file__).with_name("compiled.py"))], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.split() == ["modules", "convolutions", "functions", "exports"]
+    assert done.stdout.split() == ["modules", "convolutions", "functions", "exports", "energies"]

@@ -177,25 +177,18 @@ class GauntPotential(nn.Module):
             raise ValueError(f"numbers: one of the elements {list(self.elements)}, got {stranger}")
         return found
 
-    def energy(
-        self,
-        vectors: Float[Tensor, "edges 3"],
-        kinds: Int[Tensor, " atoms"],
-        edge_index: Int[Tensor, "2 edges"],
-        batch: Int[Tensor, " atoms"],
-        num_systems: int,
-    ) -> Float[Tensor, " systems"]:
+    def energy(self, vectors: Tensor, kinds: Tensor, edge_index: Tensor, batch: Tensor, num_systems: int) -> Tensor:
         """Energies from the vectors to the neighbours; the part that compiles and exports.
 
         Args:
-            vectors: from each edge's target to its source.
-            kinds: places of elements, as :meth:`kinds` gives.
-            edge_index: edges.
-            batch: the system of each atom.
+            vectors: from each edge's target to its source, ``(edges, 3)``.
+            kinds: places of elements, as :meth:`kinds` gives, ``(atoms,)``.
+            edge_index: edges, ``(2, edges)``.
+            batch: the system of each atom, ``(atoms,)``.
             num_systems: how many systems there are.
 
         Returns:
-            float64, whatever the dtype of the vectors.
+            Shape ``(systems,)``, float64 whatever the dtype of the vectors.
         """
         one_hot = nn.functional.one_hot(kinds, len(self.elements)).to(vectors.dtype)
         distance = vectors.square().sum(-1, keepdim=True).sqrt()

@@ -6,7 +6,6 @@ import itertools
 import math
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 
@@ -57,8 +56,8 @@ class RadialNetwork(nn.Module):
             assert isinstance(linear, nn.Linear)
             nn.init.normal_(linear.weight, std=1 / math.sqrt(linear.in_features))
 
-    def forward(self, distance: Float[Tensor, "edges 1"]) -> Float[Tensor, "edges out"]:
-        """Weights of each distance; distances are positive."""
+    def forward(self, distance: Tensor) -> Tensor:
+        """From positive distances ``(edges, 1)`` to weights ``(edges, out)``."""
         wave = self.get_buffer("order").to(distance.dtype) * (math.pi / self.cutoff)
         h = math.sqrt(2 / self.cutoff) * torch.sin(wave * distance) / distance
         for linear in list(self.linear)[:-1]:
