@@ -1,12 +1,13 @@
 """Seeds one after another and side by side: the same numbers, and failures that are not lost."""
 
+import contextlib
 import os
 import time
 
 import pytest
 import torch
 
-from erlangen.recipes import Config, ConfigError
+from erlangen.recipes import Config, ConfigError, seeds
 from erlangen.recipes.seeds import SeedError, over_seeds
 
 
@@ -44,6 +45,25 @@ def test_side_by_side_gives_the_same_numbers_in_the_same_order():
     beside = over_seeds(draw, Config(seeds=3, seed=5, workers=2), "drawing", steps=3)
     assert alone == beside and [seed for seed, _, _ in alone] == [5, 6, 7]
     assert {threads for _, _, threads in alone} == {1}
+
+
+def matrices(config, seed, tick):
+    tick()
+    return torch.full((300, 300), float(seed))
+
+
+def test_tensors_outlive_the_process_that_made_them(monkeypatch):
+    @contextlib.contextmanager
+    def slow(label, total):
+        def tick(steps=1):
+            if steps:
+                time.sleep(3)  # meanwhile the processes have no seed left, and end
+
+        yield tick
+
+    monkeypatch.setattr(seeds, "progress_bar", slow)
+    found = over_seeds(matrices, Config(seeds=2, workers=2), "making", steps=1)
+    assert [float(matrix.mean()) for matrix in found] == [0, 1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -120,7 +121,7 @@ def _collect(processes: Sequence[Any], news: Any, expected: int, tick: Tick) -> 
         if kind == "steps":
             tick(value)
         elif kind == "result":
-            results[index] = value
+            results[index] = pickle.loads(value)
         else:
             error, text = value
             raise SeedError(text) if error is None else error
@@ -139,7 +140,8 @@ def _work(experiment: Callable[..., Any], config: Config, jobs: Any, news: Any, 
         try:
             value = experiment(config, seed, tick)
             tick.flush()
-            news.put(("result", index, value))
+            # As bytes: a tensor would be handed over by a socket of this process, which may be gone before it is read.
+            news.put(("result", index, pickle.dumps(value)))
         except Exception as error:
             news.put(("error", index, (_picklable(error), traceback.format_exc())))
             return
@@ -164,8 +166,6 @@ class _Steps:
 
 
 def _picklable(error: Exception) -> Exception | None:
-    import pickle
-
     try:
         return pickle.loads(pickle.dumps(error))
     except Exception:
