@@ -1,6 +1,7 @@
 """How long the product takes, on every route and in e3nn, on one thread: the same function everywhere.
 
-Competitors take turns and the least time of each counts, as other programs can only add to it. A seed is a repetition:
+Competitors take turns, each called once before it is timed, and the least time of each counts, as other programs can
+only add to it. A seed is a repetition:
 it draws other numbers, and measures again. All degrees of the result are kept. "Own" is the layout with the components
 of a channel side by side; "flat" is e3nn's at both ends. Modules are compiled and warmed up before the first timing.
 """
@@ -125,6 +126,7 @@ def fastest(calls: dict[str, Callable[[], Tensor]], rounds: int, tick: Tick = la
                 call()
         for _ in range(rounds):
             for name, call in calls.items():
+                call()  # what came before may have taken its memory out of the caches
                 start = time.perf_counter()
                 call()
                 best[name] = min(best[name], time.perf_counter() - start)
