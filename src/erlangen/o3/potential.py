@@ -58,7 +58,7 @@ class GauntPotential(nn.Module):
     Fourier Basis via Gaunt Tensor Products", 2024.
 
     Example:
-        >>> potential = GauntPotential(elements=[1, 8], cutoff=3.0)
+        >>> potential = GauntPotential(elements=[1, 8], cutoff=3.0).eval()
         >>> water = torch.tensor([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
         >>> energy, forces = potential(water, torch.tensor([8, 1, 1]))
         >>> energy.shape, forces.shape, float(forces.sum(0).abs().max()) < 1e-5
