@@ -85,6 +85,34 @@ def test_dynamics_are_repeatable_and_written_whole(trained, tmp_path, capsys):
     assert {p.name for p in tmp_path.iterdir()} == {"a.xyz", "b.xyz"}
 
 
+def test_other_settings_do_not_go_on(trained, capsys):
+    command = ["potential", "train", str(trained / "my.xyz"), "--out", str(trained / "mine"), "--epochs", "40",
+               "--channels", "4", "--batch-size", "5", "--cutoff", "4", "--resume"]  # fmt: skip
+    before = (trained / "mine" / "potential.json").read_bytes()
+    assert main(command) == 2
+    assert "holds a potential whose cutoff is 3.0, got 4.0" in capsys.readouterr().err
+    assert (trained / "mine" / "potential.json").read_bytes() == before
+
+
+def test_isolated_atoms_are_references_and_crystals_of_one_atom_are_not(tmp_path, capsys):
+    write_frames(tmp_path / "all.xyz", count=4)
+    frames = io.read(tmp_path / "all.xyz", ":")
+    for symbol, energy in (("O", -60.0), ("H", -19.0)):
+        atom = Atoms(symbol)
+        atom.calc = SinglePointCalculator(atom, energy=energy, forces=np.zeros((1, 3)))
+        frames.append(atom)
+    crystal = Atoms("O", cell=np.eye(3) * 2, pbc=True)
+    crystal.calc = SinglePointCalculator(crystal, energy=-61.0, forces=np.zeros((1, 3)))
+    io.write(tmp_path / "all.xyz", [*frames, crystal], format="extxyz")
+    command = ["potential", "train", str(tmp_path / "all.xyz"), "--epochs", "1", "--channels", "2", "--lmax", "1"]
+    assert main([*command, "--out", str(tmp_path / "a"), "--cutoff", "3"]) == 0
+    references = json.loads((tmp_path / "a" / "potential.json").read_text())["references"]
+    assert references["8"] - references["1"] == pytest.approx(-41.0)
+    io.write(tmp_path / "all.xyz", frames[:-1], format="extxyz")
+    assert main([*command, "--out", str(tmp_path / "b"), "--cutoff", "3"]) == 2
+    assert "isolated atoms of numbers [8], but none of [1]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -98,6 +126,11 @@ def test_dynamics_are_repeatable_and_written_whole(trained, tmp_path, capsys):
         (["md", "mine", "gold.xyz"], "numbers: one of the elements [1, 8], got 79"),
         (["md", "mine", "my.xyz", "--steps", "0"], "--steps is 0; it takes a whole number from 1"),
         (["md", "mine", "my.xyz", "--temperature", "-1"], "--temperature is -1.0; it takes a positive number"),
+        (["md", "mine", "my.xyz", "--friction", "nan"], "--friction is nan; it takes a number from 0"),
+        (["md", "mine", "my.xyz", "--out", "nodir/m.xyz"], "out: a file in a folder that is there"),
+        (["md", "mine", "my.xyz", "--out", "my.xyz"], "not the file to start from, got my.xyz"),
+        (["md", "mine", "mine/history.csv"], "history.csv: ASE cannot read it"),
+        (["train", "my.xyz", "--out", "x", "--device", "foo"], "--device is 'foo'"),
         (["fly"], "erlangen potential fly: one of train, md"),
     ],
 )

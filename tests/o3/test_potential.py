@@ -167,6 +167,20 @@ def test_weights_there_and_back():
     assert torch.equal(one(x, z)[0], two(x, z)[0])
 
 
+def test_reference_energies_stay_whole():
+    model = potential(references={1: -13.568422178253735, 6: -1030.56712345678, 8: -2045.123456789})
+    kept = model.references.clone()
+    assert torch.equal(model.float().references, kept) and torch.equal(model.double().references, kept)
+    assert model.float().references.dtype == torch.float64 and next(model.parameters()).dtype == torch.float32
+
+
+def test_calculators_differentiate_where_gradients_are_off():
+    atoms = molecule("CH3CH2OH")
+    atoms.calc = potential().calculator()
+    with torch.no_grad():
+        assert np.isfinite(atoms.get_forces()).all()
+
+
 def energy_inputs(model, x, z):
     edge_index = radius_graph(x, model.cutoff)
     return x[edge_index[0]] - x[edge_index[1]], model.kinds(z), edge_index, torch.zeros_like(z), 1
@@ -184,9 +198,10 @@ class Energy(nn.Module):
 def test_energies_export_and_their_gradients_are_forces():
     model, (x, z) = potential(), ethanol()
     inputs = energy_inputs(model, x, z)[:4]
-    edges = torch.export.Dim("edges", min=2)
-    shapes = ({0: edges}, None, {1: edges}, None)
+    edges, atoms = torch.export.Dim("edges", min=2), torch.export.Dim("atoms", min=2)
+    shapes = ({0: edges}, {0: atoms}, {1: edges}, {0: atoms})
     exported = torch.export.export(Energy(model), inputs, dynamic_shapes=shapes, strict=False).module()
+    x, z = x[:7], z[:7]  # another number of atoms
     place = (0.9 * x).requires_grad_(True)
     vectors, *rest = energy_inputs(model, place, z)[:4]
     energy = exported(vectors, *rest)

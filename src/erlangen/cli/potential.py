@@ -34,7 +34,10 @@ def potential_command(given: list[str]) -> int:
 
     try:
         return commands[given[0]](given[1:])
-    except (ValueError, FileNotFoundError, CheckpointError) as error:
+    except CheckpointError as error:
+        said = str(error).replace("resume=True goes on, overwrite=True begins anew", "--resume goes on")
+        raise BadInputError(said) from error
+    except (ValueError, OSError) as error:
         raise BadInputError(str(error)) from error
 
 
@@ -55,7 +58,14 @@ def _train(given: list[str]) -> int:
     parser.add_argument("--device", default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     options = vars(parser.read(given))
+    import torch
+
     from erlangen.recipes.gaunt_tensor_product.own import train_potential
+
+    try:
+        torch.empty(0, device=options["device"])
+    except (RuntimeError, AssertionError) as error:
+        raise BadInputError(f"--device is {options['device']!r}: {str(error).strip().splitlines()[0]}") from error
 
     errors = train_potential(**options)
     print(f"validation: {errors['energy']:.1f} meV, {errors['force']:.1f} meV/Å (root mean squares)")
@@ -82,6 +92,8 @@ def _md(given: list[str]) -> int:
     for name in ("temperature", "step"):
         if not 0 < options[name] < float("inf"):
             raise BadInputError(f"--{name} is {options[name]}; it takes a positive number")
+    if not 0 <= options["friction"] < float("inf"):
+        raise BadInputError(f"--friction is {options['friction']}; it takes a number from 0")
     if not options["start"].is_file():
         raise BadInputError(f"no file {options['start']}")
     from erlangen.recipes.gaunt_tensor_product.own import load_potential, molecular_dynamics

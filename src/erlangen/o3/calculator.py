@@ -42,7 +42,10 @@ class PotentialCalculator(Calculator):
     def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
         """ASE's call; fills ``results``."""
         super().calculate(atoms, properties, system_changes)
-        atoms = self.atoms
+        with torch.enable_grad():
+            self._calculate(self.atoms)
+
+    def _calculate(self, atoms: Any) -> None:
         parameter = next(self.potential.parameters())
         like = {"dtype": parameter.dtype, "device": parameter.device}
         position = torch.tensor(atoms.positions, **like)

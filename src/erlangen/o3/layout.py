@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -57,7 +59,7 @@ class Unpack(nn.Module):
         order, inverse = self.order, self.inverse
         if order is None and x.ndim == 3 and len(self.shape) == 2:
             return x
-        items = self.batch(x).numel()
+        items = math.prod(self.batch(x))
         if isinstance(order, Tensor) and isinstance(inverse, Tensor):
             x = reorder(x.reshape(items * (self.shape[:-1] or (1,))[0], self.shape[-1]), order, inverse)
         return x.reshape(items, *self.rows)
@@ -66,6 +68,6 @@ class Unpack(nn.Module):
         """The inverse of :meth:`forward`."""
         order, inverse = self.order, self.inverse
         if isinstance(order, Tensor) and isinstance(inverse, Tensor):
-            items = batch.numel() * (self.shape[:-1] or (1,))[0]
+            items = math.prod(batch) * (self.shape[:-1] or (1,))[0]
             rows = reorder(rows.reshape(items, self.shape[-1]), inverse, order)
         return rows.reshape(*batch, *self.shape)

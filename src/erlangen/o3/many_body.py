@@ -134,7 +134,7 @@ class GauntManyBody(Constants):
         if node_attrs is None or tuple(node_attrs.shape) != shape:
             got = "nothing" if node_attrs is None else f"shape {tuple(node_attrs.shape)}"
             raise ValueError(f"node_attrs: shape {shape}, one number for each element, got {got}")
-        return node_attrs.reshape(batch.numel(), self.num_elements)
+        return node_attrs.reshape(math.prod(batch), self.num_elements)
 
     def extra_repr(self) -> str:
         """Shown by ``print(module)``."""

@@ -193,13 +193,21 @@ class GauntPotential(nn.Module):
         one_hot = nn.functional.one_hot(kinds, len(self.elements)).to(vectors.dtype)
         distance = vectors.square().sum(-1, keepdim=True).sqrt()
         x: Tensor = self.embedding(kinds)
-        atomic = vectors.new_zeros(len(kinds))
+        atomic = vectors.new_zeros(kinds.shape[0])
         for layer, readout in zip(self.layers, self.readouts, strict=True):
             x = layer(x, one_hot, edge_index, vectors, distance)
             atomic = atomic + readout(x[:, : self.channels])[:, 0]
         # Total energies are thousands of eV: in float32 the part that matters would be lost in them.
         atomic = self.get_buffer("scale").double() * atomic.double() + self.get_buffer("references").double()[kinds]
         return atomic.new_zeros(num_systems).index_add(0, batch, atomic)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> GauntPotential:
+        # Energies of atoms stay in float64 whatever the weights are in: they are large, and only added.
+        exact = {name: self.get_buffer(name) for name in ("references", "scale")}
+        super()._apply(fn, recurse)
+        for name, value in exact.items():
+            setattr(self, name, value.to(self.get_buffer(name).device))
+        return self
 
     def calculator(self, **settings: Any) -> Any:
         """The potential for ASE, see :class:`erlangen.o3.calculator.PotentialCalculator`.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from erlangen.atomic import write_atomic
-from erlangen.data.atom_energies import fit_atom_energies, read_isolated_atoms
+from erlangen.data.atom_energies import fit_atom_energies
 from erlangen.data.extended_xyz import read_trajectory
 from erlangen.data.snapshot import Snapshot
 from erlangen.extras import require
@@ -70,11 +71,12 @@ def train_potential(
         raise ValueError(f"no file {file}")
     if not 0 < validation < 1:
         raise ValueError(f"validation: a share between 0 and 1, got {validation}")
-    snapshots = [s for s in read_trajectory(file, energy_key, forces_key) if len(s.numbers) > 1]
+    every = read_trajectory(file, energy_key, forces_key)
+    snapshots = [s for s in every if not _is_alone(s)]
     held = max(1, round(validation * len(snapshots)))
     if len(snapshots) - held < 1:
         raise ValueError(f"{file}: at least two frames of more than one atom, got {len(snapshots)}")
-    atoms = _atoms(file, snapshots, energy_key)
+    atoms = _atoms(file, snapshots, [s for s in every if _is_alone(s)])
     everything = [prepare(s, cutoff, atoms, torch.float32) for s in snapshots]
     order = torch.randperm(len(snapshots), generator=torch.Generator().manual_seed(seed)).tolist()
     chosen, train = [everything[i] for i in order[:held]], [everything[i] for i in order[held:]]
@@ -92,6 +94,9 @@ def train_potential(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         potential = GauntPotential(**settings, references=dict.fromkeys(atoms, shift)).to(device)
+    # Learned relative to single atoms, kept in total energies.
+    settings["references"] = {str(z): energy + shift for z, energy in atoms.items()}
+    _keep(settings, out, resume)
     fit(
         potential,
         train,
@@ -107,9 +112,6 @@ def train_potential(
         out=out,
         resume=resume,
     )
-    # Learned relative to single atoms, kept in total energies.
-    settings["references"] = {str(z): energy + shift for z, energy in atoms.items()}
-    write_atomic(out / SETTINGS, json.dumps(settings, indent=1) + "\n")
     return measure(potential, chosen, device)[0]
 
 
@@ -166,9 +168,16 @@ def molecular_dynamics(
     """
     import numpy as np
 
-    io, units = require("ase.io", "molecules", "molecular dynamics"), require("ase.units", "molecules", "...")
+    io = require("ase.io", "molecules", "molecular dynamics")
+    units = require("ase.units", "molecules", "molecular dynamics")
     langevin = require("ase.md.langevin", "molecules", "molecular dynamics")
-    rng, atoms = np.random.default_rng(seed), io.read(start)
+    if not out.parent.is_dir() or out.is_dir() or out.resolve() == start.resolve():
+        raise ValueError(f"out: a file in a folder that is there, and not the file to start from, got {out}")
+    rng = np.random.default_rng(seed)
+    try:
+        atoms = io.read(start)
+    except Exception as error:  # each of ASE's readers has its own
+        raise ValueError(f"{start}: ASE cannot read it ({type(error).__name__}: {error})") from error
     potential.kinds(torch.tensor(atoms.numbers))
     atoms.calc = potential.double().calculator()
     spread = np.sqrt(atoms.get_masses() * units.kB * temperature)
@@ -177,27 +186,59 @@ def molecular_dynamics(
         atoms, step * units.fs, temperature_K=temperature, friction=friction / units.fs, fixcm=False, rng=rng
     )
     frames, found = [], []
-    for done in range(0, steps, every):
-        motion.run(min(every, steps - done))
-        if not np.isfinite(atoms.get_positions()).all() or atoms.get_temperature() > 1e5:
-            raise ValueError(f"atoms fly apart before step {done + every}: the potential does not know such places")
-        frames.append(atoms.copy())
-        found.append(float(atoms.get_temperature()))
-        tick()
-    part = out.with_name(f".{out.name}.tmp")
     try:
-        io.write(part, frames, format="extxyz")
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+        for done in range(0, steps, every):
+            motion.run(min(every, steps - done))
+            if not np.isfinite(atoms.get_positions()).all() or atoms.get_temperature() > 1e5:
+                raise ValueError(f"atoms fly apart before step {done + every}: the potential does not know such places")
+            frames.append(atoms.copy())
+            found.append(float(atoms.get_temperature()))
+            tick()
+    finally:  # also what there is when somebody stops it
+        if frames:
+            text = _text(io, frames)
+            write_atomic(out, text)
     return found
 
 
-def _atoms(file: Path, snapshots: list[Snapshot], energy_key: str) -> dict[int, float]:
-    """Energies of single atoms for every element of the frames."""
-    present = set(torch.cat([s.numbers for s in snapshots]).unique().tolist())
-    try:
-        known = read_isolated_atoms(file, energy_key)
-    except ValueError:
-        known = {}
-    return {z: known[z] for z in sorted(present)} if present <= set(known) else fit_atom_energies(snapshots)
+def _text(io: Any, frames: list[Any]) -> str:
+    """Frames as an extended xyz file."""
+    text = StringIO()
+    io.write(text, frames, format="extxyz")
+    return text.getvalue()
+
+
+def _is_alone(snapshot: Snapshot) -> bool:
+    """Whether it is an isolated atom, whose energy is a reference: one atom, and no crystal of it."""
+    return len(snapshot.numbers) == 1 and snapshot.cell is None
+
+
+def _atoms(file: Path, snapshots: list[Snapshot], alone: list[Snapshot]) -> dict[int, float]:
+    """Energies of single atoms for every element of the frames: the file's own, if it has any, or fitted."""
+    present, known = torch.cat([s.numbers for s in snapshots]).unique().tolist(), {}
+    for snapshot in alone:
+        number = int(snapshot.numbers[0])
+        if known.setdefault(number, snapshot.energy) != snapshot.energy:
+            raise ValueError(f"{file}: two energies of isolated atoms of number {number}")
+    if not known:
+        return fit_atom_energies(snapshots)
+    if missing := sorted(set(present) - set(known)):
+        raise ValueError(f"{file}: isolated atoms of numbers {sorted(known)}, but none of {missing}")
+    return {z: known[z] for z in sorted(present)}
+
+
+def _keep(settings: dict[str, Any], out: Path, resume: bool) -> None:
+    """Writes the settings before the training; an interrupted one goes on with its own settings only."""
+    path = out / SETTINGS
+    if resume and path.exists():
+        try:
+            kept = json.loads(path.read_text())
+        except ValueError:
+            raise ValueError(f"{path}: is damaged") from None
+        different = [name for name in settings if kept.get(name) != settings[name]]
+        if different:
+            name = different[0]
+            raise ValueError(f"{out}: holds a potential whose {name} is {kept.get(name)}, got {settings[name]}")
+    elif not (out / "last.safetensors").exists():  # else the training itself refuses to begin anew
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps(settings, indent=1) + "\n")
