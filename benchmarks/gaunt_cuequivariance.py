@@ -20,6 +20,7 @@ try:
 except ImportError:
     sys.exit(print("skipped: needs `pip install cuequivariance-torch`"))
 import torch
+from gaunt_peers import irreps, no_grad, with_grad
 from gaunt_routes import interleaved
 from torch import nn
 
@@ -27,23 +28,6 @@ from erlangen.o3 import GauntConv, GauntManyBody, GauntTensorProduct, real_spher
 
 HERE = Path(__file__).resolve().parent
 CHANNELS, EDGES, NODES, ROUNDS = 32, 64, 16, 20
-
-
-def irreps(channels: int, lmax: int) -> str:
-    return "+".join(f"{channels}x{l}{'eo'[l % 2]}" for l in range(lmax + 1))
-
-
-def no_grad(function, *inputs):
-    def call():
-        with torch.no_grad():
-            function(*inputs)
-
-    return call
-
-
-def with_grad(function, *inputs):
-    inputs = [x.clone().requires_grad_() for x in inputs]
-    return lambda: torch.autograd.grad(function(*inputs).sum(), inputs)
 
 
 def channelwise(lmax: int, shared: bool):

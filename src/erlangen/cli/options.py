@@ -36,3 +36,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise BadInputError(f"{message} (`{self.prog} --help` shows how)")
+
+
+def require_device(device: str) -> None:
+    """Refuses ``--device`` where nothing can be computed there.
+
+    Raises:
+        BadInputError: If it is unknown, absent, or computes no numbers.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, device=device).item()  # some devices, such as "meta", make tensors and compute no number
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BadInputError(f"--device is {device!r}; it cannot be used here: {reason}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from erlangen.cli.options import BadInputError, Parser
+from erlangen.cli.options import BadInputError, Parser, require_device
 
 EXAMPLES = """\
 examples:
@@ -58,14 +58,8 @@ def _train(given: list[str]) -> int:
     parser.add_argument("--device", default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     options = vars(parser.read(given))
-    import torch
-
+    require_device(options["device"])
     from erlangen.recipes.gaunt_tensor_product.own import train_potential
-
-    try:
-        torch.empty(0, device=options["device"])
-    except (RuntimeError, AssertionError) as error:
-        raise BadInputError(f"--device is {options['device']!r}: {str(error).strip().splitlines()[0]}") from error
 
     errors = train_potential(**options)
     print(f"validation: {errors['energy']:.1f} meV, {errors['force']:.1f} meV/Å (root mean squares)")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from erlangen.cli.options import BadInputError
+from erlangen.cli.options import BadInputError, require_device
 from erlangen.recipes import TRAININGS, Config, Entry, did_you_mean, find, is_first_process
 from erlangen.recipes.config import SIZES
 from erlangen.recipes.options import describe, parse, to_yaml
@@ -63,7 +63,7 @@ def run_command(given: list[str]) -> int:
         print(to_yaml(config), end="")
         return 0
     _require_data(config.data)
-    _require_device(config.device)
+    require_device(config.device)
     _require_sharing(config)
     from erlangen.train import CheckpointError, remove_trainings
 
@@ -131,16 +131,6 @@ def _require_sharing(config: Config) -> None:
     except ValueError as error:
         given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in how.items())
         raise BadInputError(f"--device {config.device} {given}: Lightning refuses: {error}") from error
-
-
-def _require_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.zeros(1, device=device).item()  # some devices, such as "meta", make tensors and compute no number
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BadInputError(f"--device is {device!r}; it cannot be used here: {reason}") from None
 
 
 @contextlib.contextmanager

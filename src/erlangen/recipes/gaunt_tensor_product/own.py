@@ -151,7 +151,7 @@ def molecular_dynamics(
     Args:
         potential: the potential.
         start: any file that ASE reads.
-        out: an extended xyz file, written when all is done.
+        out: an extended xyz file, written whole at the end, also where somebody stops it before.
         temperature: in K.
         steps: how many.
         step: in fs.
