@@ -259,21 +259,27 @@ class PONITA(nn.Module):
 
     def _kernels(self, basis: Tensor, fiber_basis: Tensor | None) -> list[list[Tensor]]:
         """For each layer the kernels of its convolution, those of all layers by one product of matrices."""
-        convs = [block.conv for block in self.blocks]
-        weights = zip(*(conv.weights() for conv in convs), strict=True)
+        maps = [conv.weights() for _, conv in self._layers()]
         by_step = []
-        for inputs, linear in zip((basis, fiber_basis), weights, strict=False):
-            together = nn.functional.linear(inputs, torch.cat([w.weight for w in linear]))
-            by_step.append(together.chunk(len(convs), -1))
+        for step, given in enumerate(b for b in (basis, fiber_basis) if b is not None):
+            together = nn.functional.linear(given, torch.cat([linear[step].weight for linear in maps]))
+            by_step.append(together.chunk(len(maps), -1))
         return [list(kernels) for kernels in zip(*by_step, strict=True)]
+
+    def _layers(self) -> list[tuple[FiberBundleConvNext, PointConv | PositionOrientationConv]]:
+        found = []
+        for block in self.blocks:
+            assert isinstance(block, FiberBundleConvNext)
+            assert isinstance(block.conv, PointConv | PositionOrientationConv)
+            found.append((block, block.conv))
+        return found
 
     def _values(self, lift: Lift, basis: Tensor, fiber_basis: Tensor | None) -> Tensor:
         """What the layers read out at every place, their mean."""
         x = self.embedding(lift.features)
         kernels, found = self._kernels(basis, fiber_basis), []
         first = len(self.blocks) - len(self.readouts)
-        for k, (block, kernel) in enumerate(zip(self.blocks, kernels, strict=True)):
-            conv = block.conv
+        for k, ((block, conv), kernel) in enumerate(zip(self._layers(), kernels, strict=True)):
             x = block.update(x, conv.steps(x, lift.edge_index, *kernel)[-1] + conv.bias)
             if k >= first:
                 found.append(self.readouts[k - first](x))
@@ -287,16 +293,15 @@ class PONITA(nn.Module):
         nothing is scaled, and the next call tries again.
         """
         x, factors = self.embedding(lift.features), []
-        for block, kernel in zip(self.blocks, self._kernels(basis, fiber_basis), strict=True):
-            conv = block.conv
+        for (block, conv), kernel in zip(self._layers(), self._kernels(basis, fiber_basis), strict=True):
             steps = conv.steps(x, lift.edge_index, *kernel)
             spreads = [_spread(x), *map(_spread, steps)]
             if x.shape[:-1].numel() < 2 or not all(math.isfinite(s) and s > 0 for s in spreads):
                 return
             factors.append([a / b for a, b in pairwise(spreads)])
             x = block.update(x, steps[-1] * (spreads[0] / spreads[-1]) + conv.bias)
-        for block, scales in zip(self.blocks, factors, strict=True):
-            for linear, scale in zip(block.conv.weights(), scales, strict=True):
+        for (_, conv), scales in zip(self._layers(), factors, strict=True):
+            for linear, scale in zip(conv.weights(), scales, strict=True):
                 linear.weight.mul_(scale)
         self.get_buffer("calibrated").fill_(True)
 
