@@ -4,9 +4,50 @@ Each is called as ``network(x, pos, edge_index, batch, vec)`` on clouds that lie
 Geometric, and returns numbers and vectors as a :class:`PointOutput`; its ``symmetry`` says what it keeps.
 """
 
+from erlangen.points.apen import APEN, APENOutput, vote_loss
+from erlangen.points.cells import DegenerateCells, degenerate_cells
 from erlangen.points.egnn import EGNN
+from erlangen.points.gaussian_partition import GaussianPartition, SoftPartition
 from erlangen.points.message_passing import PointGNN
 from erlangen.points.output import PointOutput
+from erlangen.points.part_pointnet import PartPointNet
+from erlangen.points.partition import Partition
+from erlangen.points.partition_measures import (
+    bad_partition_probability,
+    draw_partition,
+    move_parts,
+    pair_purity,
+    partition_uncertainty,
+    piecewise_equivariance_error,
+)
+from erlangen.points.piecewise import PartBackbone, PiecewiseEquivariant
 from erlangen.points.pointnet import PointNet
+from erlangen.points.uniform import uniform_bad_probability, uniform_partition
+from erlangen.points.voronoi import voronoi_partition
 
-__all__ = ["EGNN", "PointGNN", "PointNet", "PointOutput"]
+__all__ = [
+    "APEN",
+    "APENOutput",
+    "DegenerateCells",
+    "EGNN",
+    "GaussianPartition",
+    "PartBackbone",
+    "PartPointNet",
+    "Partition",
+    "PiecewiseEquivariant",
+    "PointGNN",
+    "PointNet",
+    "PointOutput",
+    "SoftPartition",
+    "bad_partition_probability",
+    "degenerate_cells",
+    "draw_partition",
+    "move_parts",
+    "pair_purity",
+    "partition_uncertainty",
+    "piecewise_equivariance_error",
+    "uniform_bad_probability",
+    "uniform_partition",
+    "voronoi_partition",
+    "vote_loss",
+]

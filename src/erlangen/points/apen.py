@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from erlangen.groups import BatchVector, E, Fixed, Nodes, Points, Symmetry
+from erlangen.groups import BatchVector, E, Fields, Fixed, Nodes, Points, Symmetry
 from erlangen.points.flat import centred, read_inputs, require_task, segment_max, segment_mean
 from erlangen.points.gaussian_partition import GaussianPartition
 from erlangen.points.part_pointnet import PartPointNet
@@ -50,10 +51,11 @@ class APEN(nn.Module):
     .. math:: (f_{l+1}, Y_{l+1}) = \psi_l(f_l, X, Z_l), \qquad
        Z_{l+1} = \arg\max_j Q_{\sigma_{l}}(Y_{l+1}, Z_l), \qquad Z_1 = \mathrm{Voronoi}(X, k)
 
-    A dense head reads the features of all layers. The network is exactly equivariant under motions of a whole cloud, and
-    under independent motions of its true parts as long as every partition refines them and the motions do not change the
-    cells; with the probability :math:`\lambda` that a partition does not refine, and its uncertainty :math:`\delta`, the
-    expected error is at most :math:`(\lambda + \delta) M`. With ``parts=1`` it averages whole clouds over their frames.
+    A dense head reads the features of all layers. The network is exactly equivariant under motions of a whole cloud,
+    and under independent motions of its true parts as long as every partition refines them and the motions do not
+    change the cells; with the probability :math:`\lambda` that a partition does not refine, and its uncertainty
+    :math:`\delta`, the expected error is at most :math:`(\lambda + \delta) M`. With ``parts=1`` it averages whole
+    clouds over their frames.
 
     Lengths: coordinates are divided by ``length``, a constant. (Scaling every cloud by its own size would undo the
     symmetry, since that changes as the parts move apart.)
@@ -75,8 +77,8 @@ class APEN(nn.Module):
         tau: see :class:`GaussianPartition`.
 
     Raises:
-        ValueError: if an argument has no meaning, a cloud has fewer points than ``parts``, or an input does not fit; see
-            :func:`erlangen.points.flat.read_inputs`.
+        ValueError: if an argument has no meaning, a cloud has fewer points than ``parts``, or an input does not fit;
+            see :func:`erlangen.points.flat.read_inputs`.
         TypeError: if an input has the wrong dtype.
 
     Source: Atzmon, Huang, Williams, Litany, "Approximately Piecewise E(3) Equivariant Point Networks", 2024.
@@ -112,7 +114,7 @@ class APEN(nn.Module):
         if not math.isfinite(length) or length <= 0:
             raise ValueError(f"APEN(length): a finite number above 0, got {length}")
         sigmas = _default_sigmas(num_layers - 1) if sigmas is None else tuple(sigmas)
-        if len(sigmas) != num_layers - 1 or any(b <= a for a, b in zip(sigmas, sigmas[1:], strict=False)):
+        if len(sigmas) != num_layers - 1 or any(b <= a for a, b in pairwise(sigmas)):
             raise ValueError(f"APEN(sigmas): {num_layers - 1} rising numbers, one between two layers, got {sigmas}")
         self.in_scalar, self.in_vector, self.out_vector = in_scalar, in_vector, out_vector
         self.dim, self.task, self.parts, self.length, self.channels = dim, task, parts, float(length), channels
@@ -125,10 +127,16 @@ class APEN(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.mixtures = nn.ModuleList(GaussianPartition(sigma, tau, implicit_grad=False) for sigma in sigmas)
         self.head = perceptron(num_layers * channels, hidden, out_scalar) if out_scalar else None
-        self.symmetry = _promise(self, cloud_symmetry(
-            E(dim), in_scalar=in_scalar, in_vector=in_vector, out_vector=out_vector, task=task, edges=False,
+        shared = cloud_symmetry(
+            E(dim),
+            in_scalar=in_scalar,
+            in_vector=in_vector,
+            out_vector=out_vector,
+            task=task,
+            edges=False,
             holds_where="no two seeds, parts or centres equally near",
-        ))  # fmt: skip
+        )
+        self.symmetry = _promise(shared, num_layers, dim)
 
     def forward(
         self,
@@ -205,12 +213,10 @@ def _default_sigmas(count: int) -> tuple[float, ...]:
     return tuple(FINEST * (COARSEST / FINEST) ** (i / (count - 1)) for i in range(count))
 
 
-def _promise(network: APEN, shared: Symmetry) -> Symmetry:
+def _promise(shared: Symmetry, layers: int, dim: int) -> Symmetry:
     """What all networks on clouds promise, and the same of votes and partitions."""
-    outputs = list(shared.output.items) if network.out_vector else []
-    _ = outputs
-    layers = len(network.layers)
-    votes = (Nodes(NODES) & Points(E(network.dim)),) * layers
+    assert isinstance(shared.output, Fields)
+    scalar, *vector = (action for _, action in shared.output.items)
+    votes = (Nodes(NODES) & Points(E(dim)),) * layers
     partitions = ((Nodes(NODES, features=0), BatchVector(NODES), Fixed()),) * layers
-    scalar, vector = cloud_outputs(network)
-    return shared.replace(output=(scalar, vector, votes, partitions))
+    return shared.replace(output=(scalar, *(vector or [None]), votes, partitions))

@@ -38,9 +38,9 @@ class GaussianPartition(nn.Module):
     .. math:: Q_{ij} = \frac{\pi_j N(y_i; \mu_j, \sigma)}{\sum_{j'} \pi_{j'} N(y_i; \mu_{j'}, \sigma)}
 
     Centres and weights start as the mean vote and the share of each part of the partition so far, and are fitted by
-    expectation maximisation; after each step, centres nearer than ``merge_radius`` to a heavier one are dropped, so that
-    parts grow together. All clouds are fitted at once, in float64. Distances alone count: a motion of a cloud's votes in
-    E(d) moves its centres and changes nothing else.
+    expectation maximisation; after each step, centres nearer than ``merge_radius`` to a heavier one are dropped, so
+    that parts grow together. All clouds are fitted at once, in float64. Distances alone count: a motion of a cloud's
+    votes in E(d) moves its centres and changes nothing else.
 
     Args:
         sigma: standard deviation, in the units of the votes.
@@ -77,7 +77,11 @@ class GaussianPartition(nn.Module):
     ) -> None:
         super().__init__()
         radius = sigma if merge_radius is None else merge_radius
-        for name, value, least in (("sigma", sigma, "above 0"), ("tau", tau, "from 0"), ("merge_radius", radius, "from 0")):
+        for name, value, least in (
+            ("sigma", sigma, "above 0"),
+            ("tau", tau, "from 0"),
+            ("merge_radius", radius, "from 0"),
+        ):
             if not math.isfinite(value) or value < 0 or (value == 0 and name == "sigma"):
                 raise ValueError(f"GaussianPartition({name}): a finite number {least}, got {value}")
         if isinstance(iters, bool) or not isinstance(iters, int) or iters < 1:

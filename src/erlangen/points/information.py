@@ -3,7 +3,8 @@ r"""How a fitted mixture moves with its points: one scoring step with the observ
 At a maximum :math:`\alpha` of the objective :math:`\ell(\alpha; Y)` the score :math:`s = \partial \ell / \partial
 \alpha` vanishes, and by the implicit function theorem
 
-.. math:: \frac{d \alpha}{d Y} = I^{-1} \frac{\partial s}{\partial Y}, \qquad I = -\frac{\partial^2 \ell}{\partial \alpha^2}
+.. math:: \frac{d \alpha}{d Y} = I^{-1} \frac{\partial s}{\partial Y}, \qquad
+   I = -\frac{\partial^2 \ell}{\partial \alpha^2}
 
 So :math:`\alpha + I^{-1} s(Y; \alpha)`, with :math:`\alpha` and :math:`I` held constant, has the value :math:`\alpha`
 and the right derivative. :math:`\alpha` are the centres and the logits of the weights. The expected information would
@@ -43,8 +44,8 @@ def observed_information(points: Padded, mixture: Mixture, sigma: float, tau: fl
        \delta_{jj'} \sum_i r_{ij} (z_{ij} z_{ij}^T - \sigma^{-2}) & \delta_{jm} \sum_i r_{ij} z_{ij} \\
        \cdot & \delta_{mm'} N_m - n (\delta_{mm'} \pi_m - \pi_m \pi_{m'}) \end{pmatrix}
 
-    less the Hessian of the repulsion. Logits that all change alike change nothing; in that direction, and for components
-    that are not there, the matrix is filled up to be regular.
+    less the Hessian of the repulsion. Logits that all change alike change nothing; in that direction, and for
+    components that are not there, the matrix is filled up to be regular.
     """
     y, (mu, weights) = points.values, mixture
     clouds, parts, dim = mu.shape
@@ -78,7 +79,7 @@ def observed_information(points: Padded, mixture: Mixture, sigma: float, tau: fl
 
 
 def _repulsion_hessian(mixture: Mixture, sigma: float) -> Tensor:
-    clouds, parts, dim = mixture.centers.shape
+    parts, dim = mixture.centers.shape[1:]
 
     def value(alpha: Tensor, there: Tensor) -> Tensor:
         logits = torch.where(there, alpha[parts * dim :], -torch.inf)

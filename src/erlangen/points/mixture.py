@@ -54,7 +54,7 @@ def padded(values: Tensor, batch: Tensor, clouds: int) -> Padded:
 
 
 class Mixture(NamedTuple):
-    """Centres ``(clouds, parts, dim)`` and weights ``(clouds, parts)``; a weight of zero means there is no such part."""
+    """Centres ``(clouds, parts, dim)`` and weights ``(clouds, parts)``; a weight of zero: there is no such part."""
 
     centers: Tensor
     weights: Tensor

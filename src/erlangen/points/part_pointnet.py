@@ -60,7 +60,7 @@ class PartPointNet(nn.Module):
         if self.features is not None:
             f = f + self.features(x)
         f = self.deeper(f.relu()).relu()
-        copies, nodes = views.shape[:2]
+        copies = len(views)
         every = cell + num_cells * torch.arange(copies, device=cell.device)[:, None]
         most = segment_max(f.flatten(0, 1), every.flatten(), copies * num_cells)
         whole = self.pooled(most).unflatten(0, (copies, num_cells))

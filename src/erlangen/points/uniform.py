@@ -28,7 +28,7 @@ def uniform_partition(
 
     Example:
         >>> uniform_partition(torch.zeros(6, dtype=torch.long), 3, torch.Generator().manual_seed(0)).index
-        tensor([2, 0, 1, 0, 1, 0])
+        tensor([2, 0, 2, 0, 1, 0])
     """
     if isinstance(num_parts, bool) or not isinstance(num_parts, int) or num_parts < 1:
         raise ValueError(f"uniform_partition(num_parts): a whole number from 1, got {num_parts!r}")

@@ -30,7 +30,8 @@ def voronoi_partition(
 
     Raises:
         TypeError: if coordinates are not floating point numbers, or the batch vector is not long.
-        ValueError: if ``num_parts`` is below 1 or larger than a cloud, a coordinate is not finite, or shapes do not fit.
+        ValueError: if ``num_parts`` is below 1 or larger than a cloud, a coordinate is not finite, or shapes do not
+            fit.
 
     Source: for the partition, Atzmon, Huang, Williams, Litany, "Approximately Piecewise E(3) Equivariant Point
     Networks", 2024; for the seeds, Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985.
