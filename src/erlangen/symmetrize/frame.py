@@ -12,7 +12,7 @@ from erlangen.groups import Element, Group
 from erlangen.groups.fields import field_names, is_graph_data
 
 #: What can be done about an input whose frame is ambiguous.
-POLICIES = ("raise", "warn", "perturb")
+POLICIES = ("raise", "warn", "perturb", "keep")
 
 
 @runtime_checkable
@@ -69,7 +69,7 @@ def require_policy(policy: str, frame: str, known: Sequence[str] = POLICIES) -> 
 
 
 def report_degenerate(policy: str, message: str) -> None:
-    """Raises, warns, or stays silent, as the policy says.
+    """Raises, warns, or stays silent, as the policy says: "perturb" and "keep" are silent.
 
     Raises:
         ValueError: under policy "raise".

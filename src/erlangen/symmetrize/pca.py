@@ -36,8 +36,9 @@ class PCAFrame:
         batch: which input is the batch vector of a PyG batch; found by itself in a data object. Without one,
             coordinates of shape ``(nodes, d)`` are one cloud.
         degenerate: what to do when two eigenvalues agree to a relative 1e-6 (single points, collinear points in space,
-            cubes, spheres): "raise", "warn" and go on, or "perturb" every point by a fixed shift of relative size 1e-4,
-            so that axes exist and only depend on the order of the points.
+            cubes, spheres): "raise", "warn" and go on, "keep" the arbitrary axes without a word, for callers who deal
+            with them, or "perturb" every point by a fixed shift of relative size 1e-4, so that axes exist and only
+            depend on the order of the points.
         mask: which input tells the valid points of padded clouds, boolean, shape ``(B, n)``; the others count neither
             for the centroid nor for the axes. A backbone sees them moved along: see :class:`ZeroPadding`.
         grad: "detach" (the axes are constants, the centroid is differentiated) or "full"; gradients of axes grow with
