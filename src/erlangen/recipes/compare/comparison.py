@@ -25,6 +25,7 @@ SCORES = {
     "numbers": "mean absolute error",
     "vectors": "root mean square error",
 }
+SHORT = {"classes": "accuracy", "numbers": "error", "vectors": "error"}
 
 
 def compare(config: Comparison) -> Result:
@@ -84,7 +85,6 @@ def _table(
         seconds = sum(metrics[f"{name}_seconds"]) / len(metrics[f"{name}_seconds"])
         rows.append(
             [
-                METHODS[name].title,
                 name,
                 wide[name],
                 int(metrics[f"{name}_weights"][0]),
@@ -94,11 +94,11 @@ def _table(
                 round(seconds, 1),
             ]
         )
-    rows.append(["without looking", None, None, None, _spread(metrics["guess"]), None, None, None])
+    rows.append(["no look", None, None, _spread(metrics["guess"]), None, None, None])
     group = f"{config.group}({clouds.dim})"
     lines = [
         f"{score.capitalize()} on {round(100 * config.test)} % of the clouds, mean ± deviation over seeds (each splits "
-        f"anew); {config.epochs} epochs each, of which validation chooses one.",
+        f"anew); {config.epochs} epochs each, of which validation chooses one. No look: the best constant answer.",
         f"Turned: the same clouds, each moved by a random element of {group}. Symmetry error: how far the answer is "
         "from its promise, relative to its spread, as held-out clouds are moved and renumbered; float64, worst seed.",
         "Seconds of training are the processor's."
@@ -108,7 +108,7 @@ def _table(
     if clouds.explained:
         lines.append("What elements explain by least squares was taken off the target first.")
     lines += [f"Left out: {METHODS[name].title} ({name}): {reason}." for name, reason in left_out.items()]
-    columns = ["network", "name", "width", "weights", score, f"{score}, turned", "symmetry error", "seconds"]
+    columns = ["network", "width", "weights", SHORT[clouds.kind], "turned", "symmetry error", "seconds"]
     return Table(str(clouds), columns, rows, "\n".join(lines))
 
 
@@ -125,7 +125,7 @@ def _checks(metrics: Mapping[str, Sequence[float]], names: Sequence[str]) -> lis
 
 def _draw(metrics: Mapping[str, Sequence[float]], names: Sequence[str], clouds: CloudSet, file: Path) -> None:
     ranked = _ranked(metrics, names, clouds.kind)
-    figure, (scores, seconds, errors) = new_figure(1, 3, width=10.5, height=1.6 + 0.28 * len(ranked))
+    figure, (scores, seconds, errors) = new_figure(1, 3, width=10.5, height=1.8 + 0.28 * len(ranked))
     for place, name in enumerate(ranked):
         colour = f"C{list(METHODS).index(name) % 10}"
         for shift, key, style in ((-0.14, name, "full"), (0.14, f"{name}_turned", "none")):
@@ -136,11 +136,11 @@ def _draw(metrics: Mapping[str, Sequence[float]], names: Sequence[str], clouds: 
             values = [max(value, 1e-17) for value in metrics[key]]
             axes.plot(values, [place] * len(values), "o", color=colour)
     guess = sum(metrics["guess"]) / len(metrics["guess"])
-    scores.axvline(guess, color="0.5", linestyle=":", label="without looking")
+    scores.axvline(guess, color="0.5", linestyle=":", label="the best constant answer")
     scores.set(title=SCORES[clouds.kind].capitalize(), yticks=range(len(ranked)))
     scores.set_yticklabels([METHODS[name].title for name in ranked])
-    scores.legend(fontsize="small")
-    seconds.set(title="Seconds of training", xscale="log")
+    figure.legend(*scores.get_legend_handles_labels(), loc="outside lower left", ncols=3, frameon=False)
+    seconds.set(title="Seconds of training", xlim=(0, None))
     errors.set(title="Symmetry error", xscale="log")
     for axes in (seconds, errors):
         axes.set(yticks=range(len(ranked)), yticklabels=[])

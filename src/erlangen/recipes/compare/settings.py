@@ -60,6 +60,8 @@ class Comparison(Config):
             raise ConfigError(f"--neighbours is {self.neighbours}; it takes a whole number from 0")
         if self.data is None:
             raise ConfigError("--data is missing; it takes a file, a folder, or package.module:function")
+        if not self.asked:
+            raise ConfigError(f"--methods names none; it takes all, or some of {', '.join(METHODS)}")
         for name in self.asked:
             if name not in METHODS:
                 hint = did_you_mean(name, METHODS)

@@ -64,7 +64,10 @@ def usable(config: Comparison, spec: Spec) -> tuple[list[str], dict[str, str]]:
     """
     reasons = {name: METHODS[name].unfit(spec) for name in config.asked}
     left_out = {name: reason for name, reason in reasons.items() if reason}
-    if left_out and config.methods != "all":
+    if config.methods == "all":
+        slow = {name: METHODS[name].slow(spec) for name in config.asked if name not in left_out}
+        left_out |= {name: reason for name, reason in slow.items() if reason}
+    elif left_out:
         name, reason = next(iter(left_out.items()))
         raise ValueError(f"--methods: {name} cannot take these clouds: {reason}")
     return [name for name in config.asked if name not in left_out], left_out
