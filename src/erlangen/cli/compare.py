@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from erlangen.cli.options import BadInputError, require_device
-from erlangen.cli.run import output_folder
+from erlangen.cli.run import output_folder, require_sharing
 from erlangen.recipes import TRAININGS, ConfigError, is_first_process
 from erlangen.report import Result, json_values, print_result
 
@@ -48,11 +48,12 @@ def compare_command(given: list[str]) -> int:
     from erlangen.recipes.options import describe, parse
 
     if "--help" in given or "-h" in given:
-        networks = "\n".join(f"  {name:<18} {method.title}" for name, method in METHODS.items())
+        networks = "\n".join(f"  {name:<16} {method.about}" for name, method in METHODS.items())
         print(HELP.format(formats=FORMATS, networks=networks, options=describe(Comparison)), end="")
         return 0
     config = parse(Comparison, given, "erlangen compare")
     require_device(config.device)
+    require_sharing(config)
     from erlangen.train import CheckpointError, remove_trainings
 
     started, out = time.perf_counter(), config.output_folder(RECIPE)
