@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
+from typing import Any
 
 from erlangen.cli.options import BadInputError, require_device
 from erlangen.cli.run import output_folder, require_sharing
@@ -44,7 +45,7 @@ def compare_command(given: list[str]) -> int:
     if not given:
         print("usage: erlangen compare --data CLOUDS [options] (`erlangen compare --help` shows them)")
         return 2
-    from erlangen.recipes.compare import FORMATS, METHODS, RECIPE, Comparison, compare
+    from erlangen.recipes.compare import FORMATS, METHODS, RECIPE, Comparison, compare, settings_of
     from erlangen.recipes.options import describe, parse
 
     if "--help" in given or "-h" in given:
@@ -59,21 +60,18 @@ def compare_command(given: list[str]) -> int:
     started, out = time.perf_counter(), config.output_folder(RECIPE)
     with output_folder(out) as kept:
         _require_ours(kept, out)
-        done = kept is not None and config.resume and _is_whole(kept, config)
-        if done:
-            assert kept is not None
-            result = kept
-        else:
-            try:
-                result = compare(dataclasses.replace(config, out=out))
-            except CheckpointError as error:
-                hint = "; without --resume all begins anew" if config.resume else ""
-                raise BadInputError(f"--out: {error}{hint}") from error
-            except ConfigError:
-                raise
-            except ValueError as error:
-                said = str(error)
-                raise BadInputError(said if said.startswith("--") else f"--data: {said}") from error
+        try:
+            done = kept is not None and config.resume and _is_whole(kept, settings_of(config))
+            result = kept if done else compare(dataclasses.replace(config, out=out))
+        except CheckpointError as error:
+            hint = "; without --resume all begins anew" if config.resume else ""
+            raise BadInputError(f"--out: {error}{hint}") from error
+        except ConfigError:
+            raise
+        except ValueError as error:
+            said = str(error)
+            raise BadInputError(said if said.startswith("--") else f"--data: {said}") from error
+        assert result is not None
         if not is_first_process():
             return 0
         if not done:
@@ -95,8 +93,5 @@ def _require_ours(kept: Result | None, out: Path) -> None:
         raise BadInputError(f"--out: {out} holds a result of {kept.recipe}; name another folder")
 
 
-def _is_whole(kept: Result, config: object) -> bool:
-    from erlangen.recipes.compare import Comparison
-
-    assert isinstance(config, Comparison)
-    return kept.status == "complete" and kept.config == json_values(config.to_dict())
+def _is_whole(kept: Result, settings: dict[str, Any]) -> bool:
+    return kept.status == "complete" and kept.config == json_values(settings)
