@@ -12,10 +12,11 @@ import torch
 from erlangen.recipes.compare.clouds import CloudSet
 from erlangen.recipes.compare.methods import METHODS
 from erlangen.recipes.compare.settings import Comparison
-from erlangen.recipes.compare.training import load, make_spec, one_seed, steps, usable, widths
+from erlangen.recipes.compare.training import forget, load, make_spec, one_seed, steps, usable, widths
 from erlangen.recipes.experiment import by_metric
 from erlangen.recipes.seeds import over_seeds
 from erlangen.report import Check, Result, Table, capture_environment, new_figure, save_figure
+from erlangen.train.fingerprint import describe_items
 
 RECIPE, EXPERIMENT, FIGURE = "compare", "points", "compare.png"
 #: Numbers of weights may differ by so much from the GNN's before it is said aloud.
@@ -34,6 +35,7 @@ def compare(config: Comparison) -> Result:
     Raises:
         ValueError: if the clouds cannot be read, or a network that was asked for cannot take them.
     """
+    settings = settings_of(config)
     clouds = load(config)
     spec = make_spec(config, clouds)
     names, left_out = usable(config, spec)
@@ -43,7 +45,7 @@ def compare(config: Comparison) -> Result:
     result = Result(
         recipe=RECIPE,
         size=config.size,
-        config=config.to_dict(),
+        config=settings,
         seeds=config.seed_list,
         environment=capture_environment(),
         metrics={EXPERIMENT: metrics},
@@ -58,6 +60,17 @@ def compare(config: Comparison) -> Result:
         }
         _draw(metrics, names, clouds, config.out / FIGURE)
     return result
+
+
+def settings_of(config: Comparison) -> dict[str, Any]:
+    """All that decides the numbers: the settings, and what the clouds hold now.
+
+    Raises:
+        ValueError: if the clouds cannot be read.
+    """
+    forget()
+    clouds = load(config).clouds
+    return config.to_dict() | {"clouds": describe_items(clouds.__getitem__, len(clouds))}
 
 
 def _ranked(metrics: Mapping[str, Sequence[float]], names: Sequence[str], kind: str) -> list[str]:
