@@ -124,8 +124,9 @@ def pair_purity(part: Partition, true_part: Partition) -> Float[Tensor, " clouds
     """
     require_same_clouds("pair_purity(true_part)", part, true_part)
     clouds = len(part.num_parts)
-    both, sizes = torch.stack([part.cell, true_part.cell]).unique(dim=1, return_counts=True)
-    pure = segment_sum((sizes * (sizes - 1)).double(), part.cloud_of_cell[both[0]], clouds)
+    theirs = max(true_part.num_cells, 1)
+    both, sizes = (theirs * part.cell + true_part.cell).unique(return_counts=True)
+    pure = segment_sum((sizes * (sizes - 1)).double(), part.cloud_of_cell[both // theirs], clouds)
     pairs = segment_sum((part.sizes * (part.sizes - 1)).double(), part.cloud_of_cell, clouds)
     return torch.where(pairs > 0, pure / pairs.clamp_min(1), 1.0)
 
