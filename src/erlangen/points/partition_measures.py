@@ -137,7 +137,7 @@ def piecewise_equivariance_error(
     true_part: Partition,
     num: int = 20,
     group: E | SE = E(3),
-    spread: float = 1.0,
+    spread: int | float = 1.0,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, " num"]:
     r"""How much independent motions of the true parts change what should move along.
@@ -190,7 +190,7 @@ def piecewise_equivariance_error(
 
 
 def move_parts(
-    pos: Float[Tensor, "nodes dim"], part: Partition, g: Element, group: E | SE = E(3), spread: float = 1.0
+    pos: Float[Tensor, "nodes dim"], part: Partition, g: Element, group: E | SE = E(3), spread: int | float = 1.0
 ) -> Float[Tensor, "nodes dim"]:
     r""":math:`g \cdot (X, Z)`: every part moved by its own element.
 
