@@ -22,7 +22,6 @@ from erlangen.points import (
     Partition,
     PartPointNet,
     PiecewiseEquivariant,
-    draw_partition,
     move_parts,
     partition_uncertainty,
 )
@@ -102,22 +101,18 @@ def case(layer: PiecewiseEquivariant, draws: int, rng: torch.Generator) -> dict[
     start = Partition.of(torch.arange(POINTS) % PARTS)
     soft = GaussianPartition(0.5, merge_radius=0.0)(votes, start).soft
     g = E(3).sample(TRUE_PARTS, generator=rng)
-    turn = E(3).matrix(g)[truth.cell]
-    moved = move_parts(pos, truth, g)
-
-    def error(part: Partition) -> float:
-        with torch.no_grad():
-            before, after = layer(None, pos, part), layer(None, moved, part)
-        assert before.vector is not None and after.vector is not None
-        numbers = (after.scalar - before.scalar).square().sum()
-        return float((numbers + (after.vector - before.vector @ turn.mT).square().sum()).sqrt())
-
-    likely = Partition.from_labels(soft.argmax(1))
-    drawn = [draw_partition(soft, truth.batch, rng) for _ in range(draws)]
-    errors = torch.tensor([error(part) for part in drawn], dtype=torch.float64)
-    good = torch.cat([part.refines(truth) for part in drawn])
-    largest = max(float(errors.max()), error(likely), error(Partition.whole(truth.batch)))
-    wrong = float(~likely.refines(truth))
+    likely = soft.argmax(1)
+    # All draws at once, as clouds of one batch; the most probable partition and the whole cloud come last.
+    copies = torch.arange(draws + 2).repeat_interleave(POINTS)
+    drawn = torch.multinomial(soft, draws, replacement=True, generator=rng).T
+    labels = torch.cat([drawn, likely[None], torch.zeros_like(likely)[None]])
+    part = Partition.from_labels(labels.flatten(), copies)
+    every = Partition.of(truth.index.repeat(draws + 2), copies)
+    errors = motion_errors(layer, pos, move_parts(pos, truth, g), E(3).matrix(g)[truth.cell], part)
+    good = part.refines(every)
+    largest = float(errors.max())
+    wrong = float(~good[draws])
+    errors, good = errors[:draws], good[:draws]
     delta = partition_uncertainty(soft)
     found, limit = float(errors.mean()) / largest, min(1.0, wrong + float(delta.any))
     chance = (limit * (1 - limit) / draws) ** 0.5
@@ -131,6 +126,30 @@ def case(layer: PiecewiseEquivariant, draws: int, rng: torch.Generator) -> dict[
         "broken": float(found > limit + 4 * chance + ROUNDING),
         "refined_error": float(errors[good].max()) if bool(good.any()) else 0.0,
     }
+
+
+def motion_errors(
+    layer: PiecewiseEquivariant, pos: torch.Tensor, moved: torch.Tensor, turn: torch.Tensor, part: Partition
+) -> torch.Tensor:
+    """The distance of what comes out for moved points from what came out, moved, for copies of one cloud.
+
+    Args:
+        layer: the layer.
+        pos: points of the cloud, ``(points, 3)``.
+        moved: the same, moved.
+        turn: how each of them was turned, ``(points, 3, 3)``.
+        part: a partition of each copy.
+
+    Returns:
+        One number for each copy.
+    """
+    copies = len(part.num_parts)
+    with torch.no_grad():
+        before, after = (layer(None, x.repeat(copies, 1), part) for x in (pos, moved))
+    assert before.vector is not None and after.vector is not None
+    numbers = (after.scalar - before.scalar).square().sum(1)
+    vectors = (after.vector - before.vector @ turn.mT.repeat(copies, 1, 1)).square().sum((1, 2))
+    return (numbers + vectors).view(copies, -1).sum(1).sqrt()
 
 
 def _table(metrics: dict[str, list[float]], config: Config) -> Table:
