@@ -69,10 +69,10 @@ class GaussianPartition(nn.Module):
 
     def __init__(
         self,
-        sigma: float,
-        tau: float = 0.0,
+        sigma: int | float,
+        tau: int | float = 0.0,
         iters: int = 15,
-        merge_radius: float | None = None,
+        merge_radius: int | float | None = None,
         implicit_grad: bool = True,
     ) -> None:
         super().__init__()

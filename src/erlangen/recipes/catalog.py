@@ -58,6 +58,12 @@ CATALOG: tuple[Entry, ...] = (
         paper="Luo, Chen, Krishnapriyan, Enabling Efficient Equivariant Operations in the Fourier Basis via Gaunt "
         "Tensor Products, 2024",
     ),
+    Entry(
+        "apen",
+        "Networks on points whose parts move independently, and that find out what their parts are",
+        ("oneshot", "articulated", "bound", "lambda"),
+        paper="Atzmon, Huang, Williams, Litany, Approximately Piecewise E(3) Equivariant Point Networks, 2024",
+    ),
 )
 
 
