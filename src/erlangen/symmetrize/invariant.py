@@ -177,6 +177,8 @@ class TransformationInvariant(nn.Module):
         where = ["distinct principal moments"]
         if settings.sign in ("moment", "moment-so", "random"):
             where.append("odd moments that do not vanish")
+        if not proper:
+            where.append("clouds that span the space")
         if settings.sign == "random":
             where.append("eval mode")
         moved: dict[str, Action] = {self.points: Points(space), self.vectors: Vector(space)}
