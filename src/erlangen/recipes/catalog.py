@@ -59,6 +59,13 @@ CATALOG: tuple[Entry, ...] = (
         "Tensor Products, 2024",
     ),
     Entry(
+        "tinvnn",
+        "Any backbone on coordinates that rotations, shifts and scale do not change: shapes, tours, routes, metrics",
+        ("pointcloud", "tsp", "cvrp", "metric"),
+        paper="Zhang et al., Revisiting Transformation Invariant Geometric Deep Learning: Are Initial Representations "
+        "All You Need?, 2021",
+    ),
+    Entry(
         "apen",
         "Networks on points whose parts move independently, and that find out what their parts are",
         ("oneshot", "articulated", "bound", "lambda"),
