@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from erlangen.recipes.config import Config as BaseConfig
 from erlangen.recipes.config import ConfigError, option
 
 BLOCKS = ("nbody", "directional", "superpixels")
+IMAGES = ("digits", "mnist")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +36,19 @@ class Config(BaseConfig):
     directional_batch: int = option("chains, and clusters, per step", smoke=10, small=50, paper=50)
     directional_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
     # superpixels
-    superpixels_train: int = option("digits to learn from", smoke=40, small=1200, paper=1200)
-    superpixels_tests: int = option("digits to test on", smoke=40, small=500, paper=500)
+    superpixels_images: Literal["digits", "mnist"] = option(
+        "scikit-learn's digits pixel by pixel, or MNIST's in superpixels", smoke="digits", small="digits", paper="mnist"
+    )
+    superpixels_train: int = option("digits to learn from", smoke=40, small=1200, paper=8000)
+    superpixels_tests: int = option("digits to test on", smoke=40, small=500, paper=2000)
     superpixels_epochs: int = option("epochs on digits", smoke=1, small=20, paper=100)
     superpixels_batch: int = option("digits per step", smoke=20, small=50, paper=96)
     superpixels_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
 
     def check(self) -> None:
         for name in vars(self):
-            if name.partition("_")[0] in BLOCKS and getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it takes a whole number from 1")
+            value = getattr(self, name)
+            if name.partition("_")[0] in BLOCKS and isinstance(value, int) and value < 1:
+                raise ConfigError(f"{name} is {value}; it takes a whole number from 1")
+        if self.superpixels_images not in IMAGES:
+            raise ConfigError(f"superpixels_images is {self.superpixels_images!r}; it takes {', '.join(IMAGES)}")
