@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from erlangen.groups import SO
+from erlangen.points.flat import all_pairs
 
 
 class Clouds(NamedTuple):
@@ -35,46 +36,36 @@ class Clouds(NamedTuple):
 
 def cloud(
     pos: Tensor,
-    edge_index: Tensor,
+    edge_index: Tensor | None = None,
     *,
     x: Tensor | None = None,
     vec: Tensor | None = None,
     scalar: Tensor | None = None,
     vector: Tensor | None = None,
 ) -> Clouds:
-    """One cloud; ``scalar`` has no axis for clouds yet.
+    """One cloud, by default with all its pairs as edges; ``scalar`` has no axis for clouds yet.
 
-    >>> one = cloud(torch.zeros(3, 2), all_pairs(3), scalar=torch.tensor([1.0]))
+    >>> one = cloud(torch.zeros(3, 2), scalar=torch.tensor([1.0]))
     >>> one.x.shape, one.edge_index.shape, one.scalar.shape
     (torch.Size([3, 0]), torch.Size([2, 6]), torch.Size([1, 1]))
     """
     nodes, dim = pos.shape
+    batch = torch.zeros(nodes, dtype=torch.long)
     return Clouds(
         pos,
         pos.new_zeros(nodes, 0) if x is None else x,
         pos.new_zeros(nodes, 0, dim) if vec is None else vec,
-        edge_index,
-        torch.zeros(nodes, dtype=torch.long),
+        all_pairs(batch) if edge_index is None else edge_index,
+        batch,
         pos.new_zeros(1, 0) if scalar is None else scalar[None],
         pos.new_zeros(nodes, 0, dim) if vector is None else vector,
     )
 
 
-def all_pairs(nodes: int) -> Tensor:
-    """Edges from each of some nodes to each other one.
-
-    >>> all_pairs(3)
-    tensor([[1, 2, 0, 2, 0, 1],
-            [0, 0, 1, 1, 2, 2]])
-    """
-    target, source = (~torch.eye(nodes, dtype=torch.bool)).nonzero().T
-    return torch.stack([source, target])
-
-
 def joined(clouds: Sequence[Clouds]) -> Clouds:
     """Several clouds, or batches of them, as one batch.
 
-    >>> joined([cloud(torch.zeros(2, 3), all_pairs(2))] * 2).edge_index
+    >>> joined([cloud(torch.zeros(2, 3))] * 2).edge_index
     tensor([[1, 0, 3, 2],
             [0, 1, 2, 3]])
     """

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from erlangen.groups import SO
 from erlangen.points import PONITA
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
-from erlangen.recipes.ponita.clouds import Clouds, all_pairs, answer, cloud, joined, moved_to, turned, turned_at_random
+from erlangen.recipes.ponita.clouds import Clouds, answer, cloud, joined, moved_to, turned, turned_at_random
 from erlangen.recipes.ponita.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
@@ -60,7 +60,7 @@ class Task:
 
     title: str
     make: Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
-    edges: Callable[[], Tensor]
+    edges: Callable[[], Tensor | None]
     methods: tuple[str, ...]
     layers: int
     epochs: str
@@ -115,7 +115,7 @@ TASKS = {
     "cluster": Task(
         "connected clusters",
         clusters,
-        lambda: all_pairs(POINTS),
+        lambda: None,
         ("pnita", "ponita"),
         3,
         "directional_cluster_epochs",
@@ -216,7 +216,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     return outcome
 
 
-def labelled(pos: Tensor, label: Tensor, edges: Tensor, train: int) -> tuple[list[Clouds], list[Clouds]]:
+def labelled(pos: Tensor, label: Tensor, edges: Tensor | None, train: int) -> tuple[list[Clouds], list[Clouds]]:
     """Clouds to learn from and to test on, in float32; labels are standardised by those to learn from."""
     label = (label - label[:train].mean()) / label[:train].std(correction=0)
     ones = torch.ones(pos.shape[1], 1)

@@ -1,8 +1,8 @@
 r"""Charged particles: predicting how far five of them will move, with networks that know more or less of rotations.
 
 Compared are PONITA with the twelve orientations of an icosahedron, an EGNN, which keeps E(3) by construction, message
-passing on coordinates as they are (GNN), and the guess :math:`x + 0.8 v`. All read charges and speeds as scalars and
-velocities as vectors, and say a displacement. PNITA, the network on distances alone, has no directions to say one in,
+passing on coordinates as they are (GNN), and the guess :math:`x + 0.8 v`. All read charges as scalars and
+velocities as vectors, the EGNN also products of charges on edges, and say a displacement. PNITA, the network on distances alone, has no directions to say one in,
 and cannot take part.
 
 A grid of orientations keeps its own sixty rotations and others nearly. So PONITA is trained on particles turned at
@@ -26,7 +26,7 @@ from erlangen.data.nbody import LATER, NOW, Particles, charged_particles, simula
 from erlangen.groups import SO
 from erlangen.points import EGNN, PONITA, PointGNN
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
-from erlangen.recipes.ponita.clouds import Clouds, all_pairs, answer, cloud, joined, moved_to, turned, turned_at_random
+from erlangen.recipes.ponita.clouds import Clouds, answer, cloud, joined, moved_to, turned, turned_at_random
 from erlangen.recipes.ponita.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
@@ -66,16 +66,16 @@ class Method:
 
 def _ponita(config: Config, kind: str = "icosahedron", number: int = ORIENTATIONS) -> nn.Module:
     return PONITA(
-        2, config.nbody_channels, 0, config.nbody_layers, 1, 1, num_ori=number, grid=kind, task="node"
+        1, config.nbody_channels, 0, config.nbody_layers, 1, 1, num_ori=number, grid=kind, task="node"
     )
 
 
 def _egnn(config: Config) -> nn.Module:
-    return EGNN(2, config.nbody_channels * 3 // 2, 0, config.nbody_layers, 1, 1, task="node")
+    return EGNN(1, config.nbody_channels * 3 // 2, 0, config.nbody_layers, 1, 1, in_edge=1, task="node")
 
 
 def _gnn(config: Config) -> nn.Module:
-    return PointGNN(2, config.nbody_channels * 15 // 8, 0, config.nbody_layers, 1, 1, task="node")
+    return PointGNN(1, config.nbody_channels * 15 // 8, 0, config.nbody_layers, 1, 1, task="node")
 
 
 METHODS = {
@@ -182,18 +182,20 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
 
 
 def clouds_of(particles: Particles) -> list[Clouds]:
-    """Each simulation as a cloud in which every particle hears every other: charge and speed, velocity, displacement."""
+    """Each simulation as a cloud in which every particle hears every other: charge, velocity, displacement."""
     position, velocity, charge, target = particles
-    pairs = all_pairs(position.shape[1])
-    scalars = torch.stack([charge, velocity.norm(dim=-1)], -1)
     return [
-        cloud(p, pairs, x=x, vec=v[:, None], vector=d[:, None])
-        for p, x, v, d in zip(position, scalars, velocity, target - position, strict=True)
+        cloud(p, x=q[:, None], vec=v[:, None], vector=d[:, None])
+        for p, q, v, d in zip(position, charge, velocity, target - position, strict=True)
     ]
 
 
 def predicted(network: nn.Module, clouds: Clouds) -> Tensor:
-    """Displacements that a network says, ``(nodes, 3)``."""
+    """Displacements that a network says, ``(nodes, 3)``; an EGNN, as published, reads products of charges on edges."""
+    if isinstance(network, EGNN):
+        source, target = clouds.edge_index
+        products = clouds.x[source] * clouds.x[target]
+        return network(clouds.x, clouds.pos, clouds.edge_index, clouds.batch, clouds.vec, products).vector[:, 0]
     return answer(network, clouds).vector[:, 0]
 
 
