@@ -164,7 +164,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     generator = torch.Generator().manual_seed(seed)
     turn = SO(3).sample(len(tests.scalar), generator=generator)
     axis = nn.functional.normalize(torch.randn(len(turn), 3, generator=generator, dtype=torch.float64), dim=-1)
-    spin = torch.einsum("ck,kij->cij", axis, torch.stack(SO(3).algebra_basis()))
+    spin = torch.linalg.cross(axis[:, None], torch.eye(3, dtype=axis.dtype)[None]).mT
     outcome = Outcome(_guess(tests), {}, _true_paths(test))
     for name, method in METHODS.items():
         with torch.random.fork_rng(devices=[]):

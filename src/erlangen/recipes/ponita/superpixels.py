@@ -208,8 +208,8 @@ def mirrored(counts: Tensor) -> float:
 
 def _some(test: list[Clouds], turns: Tensor, true: Tensor, read: dict[str, Tensor]) -> list[dict[str, Any]]:
     """Some digits to draw, class by class, those first that a network misreads."""
-    misread = sum((answers != true).long() for answers in read.values())
-    order = torch.argsort(misread, descending=True, stable=True).tolist()
+    misread = torch.stack([answers != true for answers in read.values()]).sum(0)
+    order = misread.argsort(descending=True, stable=True).tolist()
     by_class = [[i for i in order if true[i] == label] for label in range(len(CLASSES))]
     chosen = [own[rank] for rank in range(2) for own in by_class if rank < len(own)][:DRAWN]
     found = []
