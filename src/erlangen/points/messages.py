@@ -22,7 +22,7 @@ BLOCK = 2**17
 
 
 def weighted_sum(
-    kernel: Float[Tensor, "edges *channels"],
+    kernel: Float[Tensor, "rows *channels"],
     x: Float[Tensor, "nodes *channels"],
     edge_index: Int[Tensor, "2 edges"],
     loops: Float[Tensor, " nodes"] | None = None,
