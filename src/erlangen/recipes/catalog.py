@@ -59,6 +59,13 @@ CATALOG: tuple[Entry, ...] = (
         "Tensor Products, 2024",
     ),
     Entry(
+        "ponita",
+        "Messages between positions and orientations, against networks on distances and on coordinates",
+        ("nbody", "directional", "superpixels"),
+        paper="Bekkers et al., Fast, Expressive SE(n) Equivariant Networks through Weight-Sharing in "
+        "Position-Orientation Space, 2024",
+    ),
+    Entry(
         "tinvnn",
         "Any backbone on coordinates that rotations, shifts and scale do not change: shapes, tours, routes, metrics",
         ("pointcloud", "tsp", "cvrp", "metric"),
