@@ -220,7 +220,10 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
                 found = errors(clouds, said, units, averaged=not method.exact)
                 outcome.metrics |= {f"{name}_{kind}_{test}_{what}": value for what, value in found.items()}
                 if number == 0:
-                    pair = joined(clouds).vector[:, 0], said.forces[:, :TURNS].mean(1) if not method.exact else said.upright
+                    pair = (
+                        joined(clouds).vector[:, 0],
+                        said.forces[:, :TURNS].mean(1) if not method.exact else said.upright,
+                    )
                     kept = [(units.scale * forces).flatten()[:2000].tolist() for forces in pair]
                     outcome.scatter.setdefault(name, {})[kind] = kept
     return outcome

@@ -65,9 +65,7 @@ class Method:
 
 
 def _ponita(config: Config, kind: str = "icosahedron", number: int = ORIENTATIONS) -> nn.Module:
-    return PONITA(
-        1, config.nbody_channels, 0, config.nbody_layers, 1, 1, num_ori=number, grid=kind, task="node"
-    )
+    return PONITA(1, config.nbody_channels, 0, config.nbody_layers, 1, 1, num_ori=number, grid=kind, task="node")
 
 
 def _egnn(config: Config) -> nn.Module:
