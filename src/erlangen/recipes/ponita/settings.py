@@ -57,6 +57,18 @@ class Config(BaseConfig):
     forces_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=128)
     forces_layers: int = option("layers of all networks", smoke=2, small=3, paper=5)
     forces_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
+    # properties
+    properties_heavy: int = option("most atoms of a molecule besides hydrogen", smoke=4, small=7, paper=9)
+    properties_train: int = option("molecules to learn from", smoke=40, small=1000, paper=110000)
+    properties_validation: int = option("molecules to choose the epoch", smoke=10, small=200, paper=10000)
+    properties_tests: int = option("molecules to test on", smoke=20, small=500, paper=10000)
+    properties_epochs: int = option("epochs on molecules", smoke=1, small=12, paper=1000)
+    properties_times: int = option("times the epochs for a PNITA that takes PONITA's time", smoke=2, small=8, paper=8)
+    properties_batch: int = option("molecules per step", smoke=20, small=20, paper=96)
+    properties_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
+    properties_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=256)
+    properties_layers: int = option("layers of all networks", smoke=2, small=3, paper=9)
+    properties_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
 
     def check(self) -> None:
         for name in vars(self):
