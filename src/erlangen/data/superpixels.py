@@ -5,8 +5,8 @@ nearest to it,
 
 .. math:: d^2 = \frac{(r - r_k)^2 + (c - c_k)^2}{s^2} + \frac{(v - v_k)^2}{m^2},
 
-with the spacing s of the grid, and each centre moves to the mean of its pixels. A small m follows edges closely, a large
-one gives compact patches.
+with the spacing s of the grid, and each centre moves to the mean of its pixels. A small m follows edges closely, a
+large one gives compact patches.
 
 Achanta, Shaji, Smith, Lucchi, Fua, Süsstrunk, "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", 2012.
 Here every centre is compared with every pixel, and no patch is cut where it is not connected.
@@ -22,8 +22,8 @@ _AT_ONCE = 64  # images; all distances of so many lie in memory together
 
 
 def superpixels(
-    images: Float[Tensor, "n 1 height width"], side: int = 9, compactness: float = 0.5, rounds: int = 5
-) -> tuple[Float[Tensor, "n superpixels 2"], Float[Tensor, "n superpixels"]]:
+    images: Float[Tensor, "images 1 height width"], side: int = 9, compactness: float = 0.5, rounds: int = 5
+) -> tuple[Float[Tensor, "images superpixels 2"], Float[Tensor, "images superpixels"]]:
     """Places and brightness of the superpixels of each image.
 
     Args:

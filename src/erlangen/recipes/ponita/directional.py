@@ -45,11 +45,12 @@ class Method:
     title: str
     orientations: int
     cost: int
+    grid: str | None = None
 
 
 METHODS = {
     "pnita": Method("PNITA (positions)", 0, 1),
-    "ponita": Method("PONITA, icosahedron", 12, 3),
+    "ponita": Method("PONITA, icosahedron", 12, 3, "icosahedron"),
     "lifted": Method("PONITA, orientations of edges", -1, 2),
 }
 
@@ -236,9 +237,8 @@ def _train(
     task, method = TASKS[kind], METHODS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = PONITA(
-            1, config.directional_channels, 1, task.layers, num_ori=method.orientations, grid="icosahedron"
-        ).to(config.device)
+        sizes = (1, config.directional_channels, 1, task.layers)
+        network = PONITA(*sizes, num_ori=method.orientations, grid=method.grid).to(config.device)
     fitted = fit(
         network,
         train,
@@ -259,7 +259,7 @@ def _train(
 def _checks(metrics: dict[str, list[float]]) -> list[Check]:
     spread = max(metrics["chain_pnita_spread"])
     said = "PNITA says the same of every chain, to 1e-4 of the deviation of labels."
-    change = max(metrics[f"{name}_turned"] for name in ("chain_pnita", "chain_lifted", "cluster_pnita"))
+    change = max(max(metrics[f"{name}_turned"]) for name in ("chain_pnita", "chain_lifted", "cluster_pnita"))
     kept = "Without a grid, turning a cloud changes nothing, to 1e-4 of the deviation of labels."
     return [
         Check("directional-blind", said, spread <= 1e-4, f"{spread:.1e}"),

@@ -1,9 +1,9 @@
 r"""Charged particles: predicting how far five of them will move, with networks that know more or less of rotations.
 
 Compared are PONITA with the twelve orientations of an icosahedron, an EGNN, which keeps E(3) by construction, message
-passing on coordinates as they are (GNN), and the guess :math:`x + 0.8 v`. All read charges as scalars and
-velocities as vectors, the EGNN also products of charges on edges, and say a displacement. PNITA, the network on distances alone, has no directions to say one in,
-and cannot take part.
+passing on coordinates as they are (GNN), and the guess :math:`x + 0.8 v`. All read charges as scalars and velocities as
+vectors, PONITA and the EGNN also products of charges on edges, and say a displacement. PNITA, the network on distances
+alone, has no directions to say one in, and cannot take part.
 
 A grid of orientations keeps its own sixty rotations and others nearly. So PONITA is trained on particles turned at
 random, as published, and the GNN with and without; to the EGNN it would make no difference. PONITA takes about as long
@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 from erlangen.data.nbody import LATER, NOW, Particles, charged_particles, simulate
 from erlangen.groups import SO
-from erlangen.points import EGNN, PONITA, PointGNN
+from erlangen.points import EGNN, PONITA, PointGNN, orientation_grid
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
-from erlangen.recipes.ponita.clouds import Clouds, answer, cloud, joined, moved_to, turned, turned_at_random
+from erlangen.recipes.ponita.clouds import Clouds, cloud, joined, moved_to, turned, turned_at_random
 from erlangen.recipes.ponita.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
@@ -34,8 +34,9 @@ from erlangen.train import fit
 
 NAME = "nbody"
 ORIENTATIONS = 12
-GRIDS = (("tetrahedron", 4), ("octahedron", 6), ("cube", 8), ("icosahedron", 12), ("dodecahedron", 20)) + tuple(
-    ("fibonacci", n) for n in (8, 12, 20, 40, 80, 160)
+GRIDS = (
+    *(("tetrahedron", 4), ("octahedron", 6), ("cube", 8), ("icosahedron", 12), ("dodecahedron", 20)),
+    *(("fibonacci", n) for n in (8, 12, 20, 40, 80, 160)),
 )
 ANGLES = tuple(range(15, 181, 15))
 DRAWN = 3  # simulations whose paths are drawn
@@ -65,7 +66,8 @@ class Method:
 
 
 def _ponita(config: Config, kind: str = "icosahedron", number: int = ORIENTATIONS) -> nn.Module:
-    return PONITA(1, config.nbody_channels, 0, config.nbody_layers, 1, 1, num_ori=number, grid=kind, task="node")
+    sizes = (1, config.nbody_channels, 0, config.nbody_layers, 1, 1)
+    return PONITA(*sizes, num_ori=number, grid=kind, in_edge=1, task="node")
 
 
 def _egnn(config: Config) -> nn.Module:
@@ -77,12 +79,12 @@ def _gnn(config: Config) -> nn.Module:
 
 
 METHODS = {
-    "ponita": Method("PONITA, 12 orientations", _ponita, cost=3, turned=True),
+    "ponita": Method("PONITA, 12 orientations", _ponita, cost=5, turned=True),
     "egnn": Method("EGNN", _egnn, exact=True),
     "gnn": Method("GNN", _gnn),
     "gnn_turned": Method("GNN, turned at random", _gnn, turned=True),
-    "egnn_longer": Method("EGNN, 3 x epochs", _egnn, times=3, exact=True),
-    "gnn_longer": Method("GNN, turned at random, 3 x epochs", _gnn, times=3, turned=True),
+    "egnn_longer": Method("EGNN, 4 x epochs", _egnn, times=4, exact=True),
+    "gnn_longer": Method("GNN, turned at random, 5 x epochs", _gnn, times=5, turned=True),
 }
 COST = sum(method.times * method.cost for method in METHODS.values())
 
@@ -162,7 +164,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     generator = torch.Generator().manual_seed(seed)
     turn = SO(3).sample(len(tests.scalar), generator=generator)
     axis = nn.functional.normalize(torch.randn(len(turn), 3, generator=generator, dtype=torch.float64), dim=-1)
-    spin = torch.einsum("ck,kij->cij", axis, torch.stack(SO(3).algebra_basis()))
+    spin = torch.linalg.cross(axis[:, None], torch.eye(3, dtype=axis.dtype)[None]).mT
     outcome = Outcome(_guess(tests), {}, _true_paths(test))
     for name, method in METHODS.items():
         with torch.random.fork_rng(devices=[]):
@@ -189,12 +191,10 @@ def clouds_of(particles: Particles) -> list[Clouds]:
 
 
 def predicted(network: nn.Module, clouds: Clouds) -> Tensor:
-    """Displacements that a network says, ``(nodes, 3)``; an EGNN, as published, reads products of charges on edges."""
-    if isinstance(network, EGNN):
-        source, target = clouds.edge_index
-        products = clouds.x[source] * clouds.x[target]
-        return network(clouds.x, clouds.pos, clouds.edge_index, clouds.batch, clouds.vec, products).vector[:, 0]
-    return answer(network, clouds).vector[:, 0]
+    """Displacements that a network says, ``(nodes, 3)``; where it reads edges, it gets products of charges."""
+    source, target = clouds.edge_index
+    products = (clouds.x[source] * clouds.x[target],) if getattr(network, "in_edge", 0) else ()
+    return network(clouds.x, clouds.pos, clouds.edge_index, clouds.batch, clouds.vec, *products).vector[:, 0]
 
 
 def loss(network: nn.Module, batch: Any) -> Tensor:
@@ -246,7 +246,7 @@ def _measure(name: str, network: nn.Module, tests: Clouds, turn: Tensor, spin: T
             about = SO(3).exp(math.radians(angle) * spin)
             measured[f"{name}_disagreement_{angle:03d}"] = on_turned(network, tests, about)[1]
     if name == "ponita":
-        own = grid_rotations(network.get_buffer("grid").double().cpu())
+        own = grid_rotations(orientation_grid(ORIENTATIONS, kind="icosahedron"))
         chosen = own[torch.arange(len(tests.scalar)) % len(own)]
         measured["ponita_own_rotations"] = on_turned(network, tests, chosen)[1]
     return measured
@@ -391,7 +391,7 @@ def _draw_paths(paths: dict[str, Any], file: Path) -> None:
 
 
 def _draw_rotation(metrics: dict[str, list[float]], file: Path) -> None:
-    figure, (errors, changes, grids) = new_figure(1, 3, width=11, height=3.6)
+    figure, (errors, changes, grids) = new_figure(1, 3, width=11.0, height=3.6)
     for place, (name, method) in enumerate(METHODS.items()):
         colour = f"C{place}"
         for shift, kind, filled in ((-0.15, name, "full"), (0.15, f"{name}_turned", "none")):

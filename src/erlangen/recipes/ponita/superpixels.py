@@ -1,9 +1,9 @@
 """Handwritten digits as point clouds in the plane, turned by any angle: reading them with and without orientations.
 
 A digit is the cloud of its pixels with ink (or, of MNIST, of its superpixels), each joined to its nearest neighbours.
-Networks learn from and are tested on digits that are turned at random, so that 6 and 9 are one class. PNITA and an EGNN
-see distances alone, and these are the same in a mirror: what tells a 2 from a 5 is mostly the way they turn. PONITA, with
-eight orientations of the circle, tells left from right.
+Networks learn from and are tested on digits that are turned at random, so that 6 and 9 are one class. PNITA and an
+EGNN see distances alone, and these are the same in a mirror: what tells a 2 from a 5 is mostly the way they turn.
+PONITA, with eight orientations of the circle, tells left from right.
 """
 
 from __future__ import annotations
@@ -208,8 +208,8 @@ def mirrored(counts: Tensor) -> float:
 
 def _some(test: list[Clouds], turns: Tensor, true: Tensor, read: dict[str, Tensor]) -> list[dict[str, Any]]:
     """Some digits to draw, class by class, those first that a network misreads."""
-    misread = sum((answers != true).long() for answers in read.values())
-    order = torch.argsort(misread, descending=True, stable=True).tolist()
+    misread = torch.stack([answers != true for answers in read.values()]).sum(0)
+    order = misread.argsort(descending=True, stable=True).tolist()
     by_class = [[i for i in order if true[i] == label] for label in range(len(CLASSES))]
     chosen = [own[rank] for rank in range(2) for own in by_class if rank < len(own)][:DRAWN]
     found = []
@@ -247,7 +247,7 @@ def _table(metrics: dict[str, list[float]], outcome: Outcome, config: Config) ->
 
 
 def _draw_clouds(drawn: list[dict[str, Any]], file: Path) -> None:
-    figure, panels = new_figure(2, DRAWN // 2, width=9, height=3.6)
+    figure, panels = new_figure(2, DRAWN // 2, width=9.0, height=3.6)
     for axes in panels:
         axes.set_axis_off()
     for axes, digit in zip(panels, drawn, strict=False):
@@ -259,7 +259,7 @@ def _draw_clouds(drawn: list[dict[str, Any]], file: Path) -> None:
 
 
 def _draw_confusion(counts: dict[str, Any], file: Path) -> None:
-    figure, panels = new_figure(1, len(counts), width=10, height=3.6)
+    figure, panels = new_figure(1, len(counts), width=10.0, height=3.6)
     for axes, (name, count) in zip(panels, counts.items(), strict=True):
         share = 100 * count / count.sum(1, keepdim=True).clamp_min(1)
         axes.imshow(share.fill_diagonal_(math.nan), cmap="Reds", vmin=0, vmax=20)
