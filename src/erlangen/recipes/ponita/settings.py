@@ -16,7 +16,7 @@ IMAGES = ("digits", "mnist")
 class Config(BaseConfig):
     """Settings of networks between positions and orientations."""
 
-    experiments = ("nbody", "directional", "superpixels")
+    experiments = ("nbody", "directional", "forces", "superpixels", "properties")
 
     seeds: int = option("number of seeds: seed, seed + 1, ...", smoke=2, small=3, paper=5)
 
