@@ -9,7 +9,8 @@ from erlangen.points import EGNN, orientation_grid
 from erlangen.recipes import ConfigError
 from erlangen.recipes.ponita import Config, run
 from erlangen.recipes.ponita.clouds import cloud, joined, turned
-from erlangen.recipes.ponita.nbody import ANGLES, CLAIMS, GRIDS, METHODS, clouds_of, grid_rotations, loss, on_turned
+from erlangen.recipes.ponita.nbody import ANGLES, CLAIMS, GRIDS, METHODS
+from erlangen.recipes.ponita.particles import clouds_of, grid_rotations, loss, on_turned
 from erlangen.report import Result
 
 

@@ -301,10 +301,8 @@ def _draw(scatter: dict[str, dict[str, Any]], file: Path) -> None:
             true, said = found[name]
             axes.plot([min(true), max(true)], [min(true), max(true)], color="0.6", linewidth=0.8)
             axes.scatter(true, said, s=4, linewidths=0, alpha=0.6)
-            axes.set(title=f"{method.title}, {TASKS[kind].title}" if row == 0 else TASKS[kind].title)
+            axes.set(title=TASKS[kind].title if row else method.title)
             axes.set(xlabel="label" if row else "", ylabel="prediction" if column == 0 else "")
-            if row == 0:
-                axes.set(title=method.title)
     save_figure(figure, file)
 
 
