@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -187,7 +188,7 @@ class EquivariantDiffusion(nn.Module):
         graphs, batch = len(size), torch.arange(len(size), device=size.device).repeat_interleave(size)
         path = self._path(self.num_steps if num_steps is None else num_steps)
         x, pos = self.noise(batch, graphs, weight.dtype, generator)
-        for step, earlier in zip(path[:-1], path[1:], strict=True):
+        for step, earlier in itertools.pairwise(path):
             found = self(x, pos, step.expand(graphs).to(size.device), batch)
             a, b, c = (value.item() for value in self.schedule.back(step, earlier))
             fresh = self.noise(batch, graphs, weight.dtype, generator)
