@@ -1,5 +1,7 @@
 """The diffusion model: against Gaussian data, for which all is known; and its symmetries."""
 
+import itertools
+
 import jaxtyping
 import pytest
 import torch
@@ -58,7 +60,7 @@ def sampled_variance(schedule, variance, num_steps):
 
     path = torch.linspace(schedule.num_steps, 0, num_steps + 1, dtype=torch.float64).round().long()
     now = torch.ones((), dtype=torch.float64)
-    for t, s in zip(path[:-1], path[1:], strict=True):
+    for t, s in itertools.pairwise(path):
         back = schedule.back(t, s)
         now = (back.scale - back.noise * gain(t)) ** 2 * now + back.deviation**2
     last = (1 - schedule.sigma(path[-1]) * gain(path[-1])) / schedule.alpha(path[-1])
