@@ -58,6 +58,13 @@ CATALOG: tuple[Entry, ...] = (
         paper="Luo, Chen, Krishnapriyan, Enabling Efficient Equivariant Operations in the Fourier Basis via Gaunt "
         "Tensor Products, 2024",
     ),
+    Entry(
+        "ponita",
+        "Messages between positions and orientations, against networks on distances and on coordinates",
+        ("nbody", "directional", "superpixels"),
+        paper="Bekkers et al., Fast, Expressive SE(n) Equivariant Networks through Weight-Sharing in "
+        "Position-Orientation Space, 2024",
+    ),
 )
 
 

@@ -1,0 +1,54 @@
+"""The settings of the recipe: a block for every experiment, named after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from erlangen.recipes.config import Config as BaseConfig
+from erlangen.recipes.config import ConfigError, option
+
+BLOCKS = ("nbody", "directional", "superpixels")
+IMAGES = ("digits", "mnist")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(BaseConfig):
+    """Settings of networks between positions and orientations."""
+
+    experiments = ("nbody", "directional", "superpixels")
+
+    seeds: int = option("number of seeds: seed, seed + 1, ...", smoke=2, small=3, paper=5)
+
+    # nbody
+    nbody_sims: int = option("simulations to learn from", smoke=20, small=1000, paper=3000)
+    nbody_validation: int = option("simulations to choose the epoch", smoke=10, small=400, paper=2000)
+    nbody_tests: int = option("simulations to test on", smoke=10, small=400, paper=2000)
+    nbody_epochs: int = option("epochs on particles", smoke=1, small=60, paper=10000)
+    nbody_batch: int = option("simulations per step", smoke=10, small=50, paper=100)
+    nbody_channels: int = option("channels of PONITA", smoke=8, small=32, paper=128)
+    nbody_layers: int = option("layers of all networks", smoke=2, small=4, paper=5)
+    # directional
+    directional_train: int = option("chains, and clusters, to learn from", smoke=20, small=1000, paper=1000)
+    directional_tests: int = option("chains, and clusters, to test on", smoke=20, small=400, paper=400)
+    directional_epochs: int = option("epochs on chains", smoke=1, small=50, paper=100)
+    directional_cluster_epochs: int = option("epochs on clusters", smoke=1, small=60, paper=100)
+    directional_batch: int = option("chains, and clusters, per step", smoke=10, small=50, paper=50)
+    directional_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
+    # superpixels
+    superpixels_images: Literal["digits", "mnist"] = option(
+        "scikit-learn's digits pixel by pixel, or MNIST's in superpixels", smoke="digits", small="digits", paper="mnist"
+    )
+    superpixels_train: int = option("digits to learn from", smoke=40, small=1200, paper=8000)
+    superpixels_tests: int = option("digits to test on", smoke=40, small=500, paper=2000)
+    superpixels_epochs: int = option("epochs on digits", smoke=1, small=20, paper=100)
+    superpixels_batch: int = option("digits per step", smoke=20, small=50, paper=96)
+    superpixels_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
+
+    def check(self) -> None:
+        for name in vars(self):
+            value = getattr(self, name)
+            if name.partition("_")[0] in BLOCKS and isinstance(value, int) and value < 1:
+                raise ConfigError(f"{name} is {value}; it takes a whole number from 1")
+        if self.superpixels_images not in IMAGES:
+            raise ConfigError(f"superpixels_images is {self.superpixels_images!r}; it takes {', '.join(IMAGES)}")
