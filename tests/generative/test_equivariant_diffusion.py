@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from erlangen.generative import EquivariantDiffusion, Noise, polynomial_schedule, remove_mean
+from erlangen.generative import EquivariantDiffusion, Noise, SamplingDiverged, polynomial_schedule, remove_mean
 from erlangen.groups import O
 
 
@@ -269,6 +269,16 @@ def test_strides_visit_both_ends():
     seen.clear()
     model.sample([2])
     assert seen == list(range(100, -1, -1))
+
+
+def test_a_sampler_that_runs_away_says_where():
+    class Growing(nn.Module):
+        def forward(self, x, pos, edge_index=None, batch=None, vec=None):
+            return x[:, :-1], -1e30 * pos[:, None]
+
+    model = EquivariantDiffusion(Growing(), 1, schedule=polynomial_schedule(50))
+    with pytest.raises(SamplingDiverged, match="the state at step 48 of 50 is not finite"):
+        model.sample([4])
 
 
 def test_state_dict(model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from erlangen.generative.schedule import NoiseSchedule, polynomial_schedule
 from erlangen.generative.subspace import normal, remove_mean, zero_mean_noise
-from erlangen.groups import Fixed, Symmetry
+from erlangen.groups import Action, BatchVector, Fixed, Nodes, Points, Product, Symmetric, Symmetry, Vector
 
 
 class Noise(NamedTuple):
@@ -28,6 +28,10 @@ class Clouds(NamedTuple):
     x: Tensor
     pos: Tensor
     batch: Tensor
+
+
+class SamplingDiverged(ArithmeticError):
+    """A state of a sampler is not finite; the message names the step."""
 
 
 class EquivariantDiffusion(nn.Module):
@@ -179,7 +183,8 @@ class EquivariantDiffusion(nn.Module):
             generator: torch's own if None.
 
         Raises:
-            ValueError: if a cloud has no point, or there are more than T or no steps; if a state is no longer finite.
+            SamplingDiverged: if a state is not finite: what the network says grows without bounds.
+            ValueError: if a cloud has no point, or there are more than T or no steps.
         """
         weight = next((p for p in self.denoiser.parameters() if p.is_floating_point()), torch.empty(0))
         size = torch.as_tensor(num_nodes, dtype=torch.long, device=weight.device)
@@ -195,6 +200,8 @@ class EquivariantDiffusion(nn.Module):
             x = a * x - b * found.x + c * fresh.x
             # Rounding moves the centre by a little at each step: without this it would drift.
             pos = remove_mean(a * pos - b * found.pos + c * fresh.pos, batch, graphs)
+            if not bool(x.isfinite().all() and pos.isfinite().all()):
+                raise SamplingDiverged(f"the state at step {int(earlier)} of {self.num_steps} is not finite")
         found = self(x, pos, path[-1].expand(graphs).to(size.device), batch)
         alpha, sigma = self.schedule.alpha(path[-1]).item(), self.schedule.sigma(path[-1]).item()
         clean = remove_mean((pos - sigma * found.pos) / alpha, batch, graphs)
@@ -232,15 +239,21 @@ class EquivariantDiffusion(nn.Module):
                 raise ValueError(f"{name}: finite numbers, got {value[~value.isfinite()][0].item()}")
 
 
-def _promises(denoiser: nn.Module) -> Any:
-    """What the denoiser promises of features and positions, in the order of the arguments of `forward`."""
+def _promises(denoiser: nn.Module) -> Symmetry | tuple[Symmetry, ...] | None:
+    """What the denoiser promises, for `forward`."""
     given = getattr(denoiser, "symmetry", None)
     if given is None:
         return None
-    found = tuple(_promise(one) for one in ((given,) if isinstance(given, Symmetry) else given))
-    return found[0] if isinstance(given, Symmetry) else found
+    return _promise(given) if isinstance(given, Symmetry) else tuple(map(_promise, given))
 
 
-def _promise(one: Symmetry) -> Symmetry:
-    x, pos, _, batch = one.inputs[:4]
-    return one.replace(inputs=(x, pos, Fixed(), batch))
+def _promise(given: Symmetry) -> Symmetry:
+    """The promise of a network on points, with a step in place of edges and one vector that has no axis of its own."""
+    factors = given.group.factors if isinstance(given.group, Product) else (given.group,)
+    nodes = next((group for group in factors if isinstance(group, Symmetric)), None)
+    space = [group for group in factors if group is not nodes]
+    if nodes is None or len(space) > 1:
+        raise ValueError(f"EquivariantDiffusion(denoiser): promises for nodes and one group of space, got {given}")
+    inside: Action = Nodes(nodes)
+    place, shift = (inside & Points(space[0]), inside & Vector(space[0])) if space else (inside, inside)
+    return given.replace(inputs=(inside, place, Fixed(), BatchVector(nodes)), output=(inside, shift))
