@@ -22,8 +22,8 @@ _AT_ONCE = 64  # images; all distances of so many lie in memory together
 
 
 def superpixels(
-    images: Float[Tensor, "n 1 height width"], side: int = 9, compactness: float = 0.5, rounds: int = 5
-) -> tuple[Float[Tensor, "n superpixels 2"], Float[Tensor, "n superpixels"]]:
+    images: Float[Tensor, "images 1 height width"], side: int = 9, compactness: float = 0.5, rounds: int = 5
+) -> tuple[Float[Tensor, "images superpixels 2"], Float[Tensor, "images superpixels"]]:
     """Places and brightness of the superpixels of each image.
 
     Args:

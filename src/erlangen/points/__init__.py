@@ -4,6 +4,8 @@ Each is called as ``network(x, pos, edge_index, batch, vec)`` on clouds that lie
 Geometric, and returns numbers and vectors as a :class:`PointOutput`; its ``symmetry`` says what it keeps.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from erlangen.points.convnext import FiberBundleConvNext
 from erlangen.points.convolution import PointConv, PositionOrientationConv
 from erlangen.points.egnn import EGNN
@@ -17,9 +19,13 @@ from erlangen.points.output import PointOutput
 from erlangen.points.pointnet import PointNet
 from erlangen.points.ponita import PONITA
 
+if TYPE_CHECKING:
+    from erlangen.points.lift_transform import LiftToPositionOrientation
+
 __all__ = [
     "EGNN",
     "FiberBundleConvNext",
+    "LiftToPositionOrientation",
     "LiftedGraph",
     "PONITA",
     "PointConv",
@@ -35,3 +41,12 @@ __all__ = [
     "po_invariants",
     "weighted_sum",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # A transform of PyTorch Geometric needs its base class: loaded where it is asked for, not with the networks.
+    if name != "LiftToPositionOrientation":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from erlangen.points.lift_transform import LiftToPositionOrientation
+
+    return LiftToPositionOrientation

@@ -9,7 +9,7 @@ from erlangen.recipes.config import Config as BaseConfig
 from erlangen.recipes.config import ConfigError, option
 
 BLOCKS = ("nbody", "directional", "superpixels", "forces", "properties", "generation")
-IMAGES = ("digits", "mnist")
+IMAGES = {"digits": 1797, "mnist": 10000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,5 +76,7 @@ class Config(BaseConfig):
             value = getattr(self, name)
             if name.partition("_")[0] in BLOCKS and isinstance(value, int) and value < 1:
                 raise ConfigError(f"{name} is {value}; it takes a whole number from 1")
-        if self.superpixels_images not in IMAGES:
-            raise ConfigError(f"superpixels_images is {self.superpixels_images!r}; it takes {', '.join(IMAGES)}")
+        wanted, there = self.superpixels_train + self.superpixels_tests, IMAGES[self.superpixels_images]
+        if wanted > there:
+            takes = f"{self.superpixels_images} has {there} images"
+            raise ConfigError(f"superpixels_train and superpixels_tests are {wanted} together; {takes}")

@@ -117,10 +117,12 @@ def run(config: Config) -> Findings:
 
 def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     """Trains and measures the networks of one seed."""
-    every = digit_clouds(config)
+    patches = config.superpixels_images == "mnist"
+    images, labels = load_mnist_test(config.data) if patches else load_digits()
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(every), generator=generator)[: config.superpixels_train + config.superpixels_tests]
-    train, test = ([every[i] for i in part] for part in chosen.tensor_split([config.superpixels_train]))
+    chosen = torch.randperm(len(images), generator=generator)[: config.superpixels_train + config.superpixels_tests]
+    clouds = digit_clouds(images[chosen], labels[chosen], patches)
+    train, test = clouds[: config.superpixels_train], clouds[config.superpixels_train :]
     turns = SO(2).sample(TURNS, len(test), generator=generator)
     tests = moved_to(joined(test), config.device)
     outcome, read = Outcome({}, {}, {}, []), {}
@@ -143,20 +145,15 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     return outcome
 
 
-def digit_clouds(config: Config) -> list[Clouds]:
-    """The digits that the config chooses, as clouds of what has ink: x to the right, y up, from -1 to 1."""
-    if config.superpixels_images == "mnist":
-        images, labels = load_mnist_test(config.data)
-        number = config.superpixels_train + config.superpixels_tests
-        images, labels = images[:number], labels[:number]
+def digit_clouds(images: Tensor, labels: Tensor, patches: bool) -> list[Clouds]:
+    """Each digit as the cloud of its pixels, or patches of them, that have ink: x to the right, y up, from -1 to 1."""
+    size = images.shape[-1]
+    if patches:
         places, ink = superpixels(images)
     else:
-        images, labels = load_digits()
-        size = images.shape[-1]
-        rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-        places = torch.stack([rows, columns], -1).flatten(0, 1).float().expand(len(images), -1, -1)
+        places = torch.cartesian_prod(*[torch.arange(size).to(images)] * 2).expand(len(images), -1, -1)
         ink = images.flatten(1)
-    half = (images.shape[-1] - 1) / 2
+    half = (size - 1) / 2
     places = torch.stack([places[..., 1] - half, half - places[..., 0]], -1) / half
     labels = torch.where(labels == 9, 6, labels)
     found = []
@@ -208,8 +205,8 @@ def mirrored(counts: Tensor) -> float:
 
 def _some(test: list[Clouds], turns: Tensor, true: Tensor, read: dict[str, Tensor]) -> list[dict[str, Any]]:
     """Some digits to draw, class by class, those first that a network misreads."""
-    misread = sum((answers != true).long() for answers in read.values())
-    order = torch.argsort(misread, descending=True, stable=True).tolist()
+    misread = torch.stack([answers != true for answers in read.values()]).sum(0)
+    order = misread.argsort(descending=True, stable=True).tolist()
     by_class = [[i for i in order if true[i] == label] for label in range(len(CLASSES))]
     chosen = [own[rank] for rank in range(2) for own in by_class if rank < len(own)][:DRAWN]
     found = []
