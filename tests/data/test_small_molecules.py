@@ -156,6 +156,17 @@ def test_what_is_refused(tmp_path):
         embed("C(")
 
 
+def test_atoms_stand_in_the_order_of_the_canonical_smiles():
+    for smiles in ("CC(=O)NC", "N([H])([H])CC", "OCC#N", "F/C=C/F"):
+        molecule = embed(smiles)
+        read = chem.AddHs(chem.MolFromSmiles(molecule.smiles))
+        assert molecule.numbers.tolist() == [atom.GetAtomicNum() for atom in read.GetAtoms()]
+        for bond in read.GetBonds():
+            ends = molecule.position[[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]]
+            assert 0.9 < (ends[0] - ends[1]).norm() < 1.6
+    assert embed("OCC#N").smiles == "N#CCO" and embed("F/C=C/F").smiles == "FC=CF"
+
+
 def test_a_cage_that_cannot_be_is_not_embedded():
     assert embed("C1C#C1") is None
     assert embed("[Xe]") is None  # an atom that the force field does not know

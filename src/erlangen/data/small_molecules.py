@@ -41,14 +41,14 @@ _RINGS = {3: 0.15, 4: 0.15, 5: 0.4, 6: 0.3}  # chances of their sizes
 _RELAXATION = 1000  # steps at most
 _TRIES = 1000  # growths without a new molecule, after which there seem to be no more
 _WRITE_EVERY = 500  # molecules
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Molecule(NamedTuple):
     """One conformer of a molecule.
 
     Attributes:
-        numbers: Atomic numbers, hydrogen atoms last.
+        numbers: Atomic numbers, heavy atoms in the order of ``smiles``, then hydrogen atoms as rdkit adds them.
         position: In Å, float64, relative to the centre of the atoms.
         smiles: Canonical, without hydrogen atoms and stereochemistry.
     """
@@ -269,7 +269,7 @@ def embed(smiles: str, seed: int = 0) -> Molecule | None:
     """One relaxed conformer, or None where rdkit finds none: where rings are too strained, most of the time.
 
     Args:
-        smiles: Of C, N, O, F and other elements that MMFF94 knows, in one fragment.
+        smiles: Of C, N, O, F and other elements that MMFF94 knows, in one fragment. Its stereochemistry is passed over.
         seed: Of the first guess; the same gives the same conformer.
 
     Raises:
@@ -283,10 +283,11 @@ def embed(smiles: str, seed: int = 0) -> Molecule | None:
     fields = require("rdkit.Chem.rdForceFieldHelpers", "molecules", "making molecules")
     distance_geometry = require("rdkit.Chem.rdDistGeom", "molecules", "making molecules")
     with require("rdkit.rdBase", "molecules", "making molecules").BlockLogs():
-        molecule = chem.MolFromSmiles(smiles)
-        if molecule is None:
+        read = chem.MolFromSmiles(smiles)
+        if read is None:
             raise ValueError(f"embed(smiles): a SMILES string, got {smiles!r}")
-        molecule = chem.AddHs(molecule)
+        canonical = chem.MolToSmiles(read, isomericSmiles=False)
+        molecule = chem.AddHs(chem.MolFromSmiles(canonical))
         settings: Any = distance_geometry.ETKDGv3()
         settings.randomSeed, settings.maxIterations = seed, 10
         if distance_geometry.EmbedMolecule(molecule, settings) < 0:
@@ -297,7 +298,6 @@ def embed(smiles: str, seed: int = 0) -> Molecule | None:
             return None
     numbers = torch.tensor([atom.GetAtomicNum() for atom in molecule.GetAtoms()])
     position = torch.from_numpy(molecule.GetConformer().GetPositions())
-    canonical = chem.MolToSmiles(chem.RemoveHs(molecule), isomericSmiles=False)
     return Molecule(numbers, position - position.mean(0), canonical)
 
 

@@ -28,6 +28,7 @@ from erlangen.groups import SO
 from erlangen.points import EGNN, PONITA
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.ponita.clouds import Clouds, joined, moved_to, turned
+from erlangen.recipes.ponita.grids import grid_of
 from erlangen.recipes.ponita.potential import Potential, Units, cloud_of, force_loss, turned_force_loss
 from erlangen.recipes.ponita.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
@@ -36,7 +37,6 @@ from erlangen.train import fit
 
 NAME = "forces"
 TURNS = 5  # random rotations of each molecule of the test
-POLYHEDRA = {4: "tetrahedron", 6: "octahedron", 8: "cube", 12: "icosahedron", 20: "dodecahedron"}
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,9 @@ class Method:
     exact: bool = True
 
 
-def _ponita(elements: int, config: Config) -> nn.Module:
-    number = config.forces_orientations
-    grid = POLYHEDRA.get(number, "fibonacci")
-    return PONITA(elements, config.forces_channels, 1, config.forces_layers, num_ori=number, grid=grid)
-
-
-def _pnita(elements: int, config: Config) -> nn.Module:
-    return PONITA(elements, config.forces_channels, 1, config.forces_layers, num_ori=0)
+def _ponita(elements: int, config: Config, number: int) -> nn.Module:
+    sizes = config.forces_channels, 1, config.forces_layers
+    return PONITA(elements, *sizes, num_ori=number, grid=grid_of(number))
 
 
 def _egnn(elements: int, config: Config) -> nn.Module:
@@ -73,10 +68,10 @@ def _egnn(elements: int, config: Config) -> nn.Module:
 
 
 METHODS = {
-    "ponita": Method("PONITA", _ponita, cost=10, exact=False),
-    "pnita": Method("PNITA", _pnita),
+    "ponita": Method("PONITA", lambda n, c: _ponita(n, c, c.forces_orientations), cost=10, exact=False),
+    "pnita": Method("PNITA", lambda n, c: _ponita(n, c, 0)),
     "egnn": Method("EGNN", _egnn),
-    "pnita_longer": Method("PNITA, equal time", _pnita, longer=True),
+    "pnita_longer": Method("PNITA, equal time", lambda n, c: _ponita(n, c, 0), longer=True),
 }
 
 
@@ -367,15 +362,15 @@ def _table(metrics: dict[str, list[float]], outcome: Outcome, config: Config) ->
     note = (
         f"Mean absolute errors, mean ± deviation over seeds; {config.forces_train} configurations to learn from "
         f"({config.forces_3bpa} of 3BPA), weights of the least validation loss, {config.forces_orientations} "
-        f"orientations. PONITA's predictions are means over {TURNS} random rotations; as is: without. Change: of forces "
-        "as the molecule turns, against the forces, worst seed. Seconds of training are the processor's."
+        f"orientations. PONITA's predictions are means over {TURNS} random rotations; as is: without. Change: of "
+        "forces as the molecule turns, against the forces, worst seed. Seconds of training are the processor's."
     )
     columns = ["test", "network", "meV", "meV/Å", "as is", "change", "epochs", "weights", "seconds"]
     return Table("Energies and forces", columns, rows, note)
 
 
 def _draw(metrics: dict[str, list[float]], scatter: dict[str, Any], file: Path) -> None:
-    figure, (parity, bars, rotations) = new_figure(1, 3, width=11, height=3.6)
+    figure, (parity, bars, rotations) = new_figure(1, 3, width=11.0, height=3.6)
     found = next(iter(scatter.values()))
     for kind in ("pnita", "ponita"):
         true, said = found[kind]

@@ -3,8 +3,8 @@ r"""Energies of molecules, and forces as their slopes.
 A network of `erlangen.points` says one number for each molecule, in units in which energies have mean zero and forces
 a root mean square of one:
 
-.. math:: \tilde E = \frac{E - \bar E}{\sigma}, \qquad \tilde F = \frac{F}{\sigma} = -\frac{\partial \tilde E}{\partial x},
-    \qquad \sigma^2 = \langle F^2 \rangle.
+.. math:: \tilde E = \frac{E - \bar E}{\sigma}, \qquad
+    \tilde F = \frac{F}{\sigma} = -\frac{\partial \tilde E}{\partial x}, \qquad \sigma^2 = \langle F^2 \rangle.
 
 One factor serves both, so that slopes stay slopes.
 """

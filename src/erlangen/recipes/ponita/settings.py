@@ -16,7 +16,7 @@ IMAGES = {"digits": 1797, "mnist": 10000}
 class Config(BaseConfig):
     """Settings of networks between positions and orientations."""
 
-    experiments = ("nbody", "directional", "superpixels")
+    experiments = ("nbody", "directional", "forces", "superpixels", "generation", "properties")
 
     seeds: int = option("number of seeds: seed, seed + 1, ...", smoke=2, small=3, paper=5)
 
@@ -57,11 +57,23 @@ class Config(BaseConfig):
     forces_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=128)
     forces_layers: int = option("layers of all networks", smoke=2, small=3, paper=5)
     forces_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
+    # properties
+    properties_heavy: int = option("most atoms of a molecule besides hydrogen", smoke=4, small=7, paper=9)
+    properties_train: int = option("molecules to learn from", smoke=40, small=1000, paper=110000)
+    properties_validation: int = option("molecules to choose the epoch", smoke=10, small=200, paper=10000)
+    properties_tests: int = option("molecules to test on", smoke=20, small=500, paper=10000)
+    properties_epochs: int = option("epochs on molecules", smoke=1, small=12, paper=1000)
+    properties_times: int = option("times the epochs for a PNITA that takes PONITA's time", smoke=2, small=8, paper=8)
+    properties_batch: int = option("molecules per step", smoke=20, small=20, paper=96)
+    properties_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
+    properties_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=256)
+    properties_layers: int = option("layers of all networks", smoke=2, small=3, paper=9)
+    properties_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
     # generation
     generation_heavy: int = option("atoms of C, N, O, F in a molecule, at most", smoke=2, small=4, paper=9)
     generation_train: int = option("molecules to learn from", smoke=8, small=250, paper=100000)
     generation_validation: int = option("molecules to choose the epoch", smoke=2, small=30, paper=5000)
-    generation_epochs: int = option("epochs on molecules", smoke=2, small=200, paper=1000)
+    generation_epochs: int = option("epochs on molecules", smoke=2, small=160, paper=1000)
     generation_batch: int = option("molecules per step", smoke=4, small=16, paper=96)
     generation_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
     generation_channels: int = option("channels of PONITA", smoke=8, small=32, paper=256)
