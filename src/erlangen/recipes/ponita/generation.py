@@ -77,7 +77,7 @@ def _ponita(features: int, config: Config) -> nn.Module:
 
 
 def _egnn(features: int, config: Config) -> nn.Module:
-    return DenoisingEGNN(features + 1, 2 * config.generation_channels, features, config.generation_layers + 1)
+    return DenoisingEGNN(features + 1, config.generation_channels * 5 // 4, features, config.generation_layers + 1)
 
 
 METHODS = {
