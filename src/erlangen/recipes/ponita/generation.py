@@ -77,13 +77,13 @@ def _ponita(features: int, config: Config) -> nn.Module:
 
 
 def _egnn(features: int, config: Config) -> nn.Module:
-    return DenoisingEGNN(features + 1, config.generation_channels * 5 // 4, features, config.generation_layers + 1)
+    return DenoisingEGNN(features + 1, config.generation_channels * 5 // 4, features, config.generation_layers)
 
 
 METHODS = {
-    "ponita": Method("PONITA", _ponita, cost=4, turned=True, exact=False),
+    "ponita": Method("PONITA", _ponita, cost=3, turned=True, exact=False),
     "egnn": Method("EGNN", _egnn),
-    "egnn_longer": Method("EGNN, 4 x epochs", _egnn, times=4),
+    "egnn_longer": Method("EGNN, 3 x epochs", _egnn, times=3),
 }
 REFERENCES = {
     "training": "the molecules it learns from",

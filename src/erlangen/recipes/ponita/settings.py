@@ -77,11 +77,11 @@ class Config(BaseConfig):
     generation_batch: int = option("molecules per step", smoke=4, small=16, paper=96)
     generation_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
     generation_channels: int = option("channels of PONITA", smoke=8, small=32, paper=256)
-    generation_layers: int = option("layers of PONITA; the EGNN has one more", smoke=2, small=3, paper=8)
+    generation_layers: int = option("layers of both networks", smoke=2, small=5, paper=9)
     generation_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
     generation_average: float = option("decay of the average of weights", smoke=0.9, small=0.995, paper=0.9999)
     generation_samples: int = option("molecules sampled from each network", smoke=6, small=200, paper=10000)
-    generation_steps: int = option("steps of the sampler, of a thousand", smoke=20, small=100, paper=1000)
+    generation_steps: int = option("steps of the sampler, of a thousand", smoke=20, small=200, paper=1000)
 
     def check(self) -> None:
         for name in vars(self):
