@@ -6,7 +6,7 @@ from tests.promises.registry import promise
 from erlangen.generative import EquivariantDiffusion
 from erlangen.groups import EquivariantLinear, O, Vector
 from erlangen.points import EGNN, PONITA
-from erlangen.recipes.ponita.denoisers import DenoisingEGNN
+from erlangen.recipes.ponita.denoisers import DenoisingEGNN, LevelOnEdges
 from erlangen.train import AveragedWeights
 
 BATCH = torch.arange(3).repeat_interleave(torch.tensor([4, 2, 5]))
@@ -53,6 +53,12 @@ def noise_seen_from_a_grid(generator):
     """A promise for translations, one for the grid's own rotations, and one that is only measured."""
     network = PONITA(3, 8, 2, 2, out_vector=1, num_ori=6, grid="octahedron", task="node")
     return EquivariantDiffusion(network, 2), noisy(generator)
+
+
+@promise
+def noise_seen_with_its_level_on_edges(generator):
+    network = PONITA(3, 8, 2, 2, out_vector=1, num_ori=6, grid="octahedron", in_edge=1, task="node")
+    return EquivariantDiffusion(LevelOnEdges(network), 2), noisy(generator)
 
 
 @promise

@@ -66,8 +66,8 @@ class EquivariantDiffusion(nn.Module):
         schedule: how the noise grows; :func:`polynomial_schedule` by default.
 
     Attributes:
-        symmetry: what the network promises of the inputs ``(x, pos, edge_index, batch)``, for :meth:`forward`; None
-            if it promises nothing.
+        symmetry: what the network promises of the inputs ``(x, pos, edge_index, batch)``, carried over to
+            :meth:`forward`; None if it promises nothing.
 
     Raises:
         ValueError: if a size has no meaning; when called, if shapes, dtypes or steps do not fit, or a number is not
@@ -119,14 +119,15 @@ class EquivariantDiffusion(nn.Module):
             batch: the cloud of each node, ascending.
         """
         self._check(x, pos, batch, step)
+        graphs = len(step)
         level = (step.to(pos.dtype) / self.num_steps)[batch]
-        z = remove_mean(pos, batch, len(step))
+        z = remove_mean(pos, batch, graphs)
         scalar, vector = self.denoiser(torch.cat([x, level[:, None]], 1), z, None, batch)[:2]
         expected = (len(pos), 1, self.dim)
         if vector is None or tuple(vector.shape) != expected or tuple(scalar.shape) != tuple(x.shape):
             got = tuple(scalar.shape), None if vector is None else tuple(vector.shape)
             raise TypeError(f"EquivariantDiffusion(denoiser): returns {tuple(x.shape)} and {expected}, got {got}")
-        return Noise(scalar, remove_mean(vector[:, 0], batch, len(step)))
+        return Noise(scalar, remove_mean(vector[:, 0], batch, graphs))
 
     def loss(
         self,

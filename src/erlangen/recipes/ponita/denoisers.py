@@ -8,10 +8,12 @@ Hoogeboom, Satorras, Vignac, Welling, "Equivariant Diffusion for Molecule Genera
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from erlangen.groups import E
+from erlangen.groups import E, Symmetry
 from erlangen.points import PointOutput
 from erlangen.points.flat import all_pairs, segment_sum
 from erlangen.points.promise import cloud_symmetry
@@ -22,11 +24,17 @@ class LevelOnEdges(nn.Module):
 
     Args:
         network: takes ``edge_attr``, one number for each edge; gets all pairs of every cloud, and loops.
+
+    Attributes:
+        symmetry: what the network promises, of the inputs ``(x, pos, edge_index, batch)``; None if it promises nothing.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        given: Any = getattr(network, "symmetry", ())
+        promises = (given,) if isinstance(given, Symmetry) else given
+        self.symmetry = tuple(one.replace(inputs=one.inputs[:4]) for one in promises) or None
 
     def forward(
         self, x: Tensor, pos: Tensor, edge_index: Tensor | None, batch: Tensor, vec: Tensor | None = None

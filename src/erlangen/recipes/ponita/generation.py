@@ -72,8 +72,8 @@ class Method:
 def _ponita(features: int, config: Config) -> nn.Module:
     number = config.generation_orientations
     sizes = (features + 1, config.generation_channels, features, config.generation_layers)
-    grid = POLYHEDRA.get(number, "fibonacci")
-    return LevelOnEdges(PONITA(*sizes, out_vector=1, num_ori=number, grid=grid, in_edge=1, task="node"))
+    given = {"num_ori": number, "grid": POLYHEDRA.get(number, "fibonacci"), "multiple_readouts": False}
+    return LevelOnEdges(PONITA(*sizes, out_vector=1, in_edge=1, task="node", **given))
 
 
 def _egnn(features: int, config: Config) -> nn.Module:
