@@ -1,10 +1,12 @@
 """Every promise of the package is kept, in float32 and in float64, and none is forgotten."""
 
+import importlib
 import inspect
+import pkgutil
 
 import pytest
 import torch
-from tests.promises import canonical_cases, cases, partition_cases, points_cases
+import tests.promises
 from tests.promises.registry import PROMISES, build, classes_with_promises, promise, promises
 from torch import nn
 
@@ -13,7 +15,10 @@ from erlangen.audit import audit
 from erlangen.audit.runner import to_dtype
 from erlangen.groups import Symmetry
 
-assert canonical_cases and cases and partition_cases and points_cases  # importing them registers them
+# Importing the modules of cases registers them.
+for module in pkgutil.iter_modules(tests.promises.__path__, "tests.promises."):
+    if module.name.endswith("cases"):
+        importlib.import_module(module.name)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
@@ -31,7 +36,7 @@ def test_kept(name, dtype):
 def test_no_promise_is_missing_from_the_register():
     covered = {type(layer) for name in PROMISES for layer in build(name)[0].modules()}
     missing = sorted(f"{kind.__module__}.{kind.__name__}" for kind in set(classes_with_promises()) - covered)
-    assert not missing, f"no case in tests/promises/cases.py for {', '.join(missing)}"
+    assert not missing, f"no case in tests/promises/*cases.py for {', '.join(missing)}"
 
 
 def test_every_frame_is_in_the_register():
@@ -39,7 +44,7 @@ def test_every_frame_is_in_the_register():
     frames |= {kind for kind in vars(symmetrize).values() if inspect.isclass(kind) and kind.__name__.endswith("Frame")}
     used = {type(build(name)[0].frame) for name in PROMISES if hasattr(build(name)[0], "frame")}
     missing = sorted(kind.__name__ for kind in frames - used - {symmetrize.Frame})
-    assert not missing, f"no case in tests/promises/cases.py for {', '.join(missing)}"
+    assert not missing, f"no case in tests/promises/*cases.py for {', '.join(missing)}"
 
 
 def test_every_case_has_a_promise_and_repeats():
