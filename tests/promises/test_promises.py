@@ -5,8 +5,8 @@ import inspect
 import pkgutil
 
 import pytest
-import torch
 import tests.promises
+import torch
 from tests.promises.registry import PROMISES, build, classes_with_promises, promise, promises
 from torch import nn
 
