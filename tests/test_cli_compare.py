@@ -262,3 +262,19 @@ def test_help_teaches(capsys):
     assert main(["compare"]) == 2
     assert main(["--help"]) == 0
     assert "compare    networks of every kind on your own point clouds" in capsys.readouterr().out
+
+
+def test_degenerate_clouds_are_clouds(tmp_path, capsys):
+    line = np.linspace(-1, 1, 4)[:, None] * np.array([1.0, 2.0, 0.0])
+    square = np.array([[1.0, 1, 0], [1, -1, 0], [-1, -1, 0], [-1, 1, 0]])
+    clouds = [np.zeros((1, 3)), np.ones((3, 3)), line, square, *np.random.default_rng(0).normal(size=(6, 5, 3))]
+    batch = np.repeat(np.arange(10), [len(cloud) for cloud in clouds])
+    np.savez(tmp_path / "odd.npz", pos=np.concatenate(clouds), batch=batch, y=np.arange(10.0))
+    command = ["compare", "--data", str(tmp_path / "odd.npz"), *QUICK, "--epochs", "1", "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "Left out: PONITA on edges (ponita-edges): connected points at the same place" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    found = without_seconds(tmp_path / "out")
+    assert all(np.isfinite(values).all() for values in found.values())
+    assert found["egnn_symmetry"][0] < 1e-9

@@ -112,7 +112,7 @@ def _table(
     lines = [
         f"{score.capitalize()} on {round(100 * config.test)} % of the clouds, mean ± deviation over seeds (each splits "
         f"anew); {config.epochs} epochs each, of which validation chooses one. No look: the best constant answer.",
-        f"Turned: the same clouds, each moved by a random element of {group}. Symmetry error: how far the answer is "
+        f"Turned: the same clouds, each moved by a random element of {group}. Symmetry: how far the answer is "
         "from its promise, relative to its spread, as held-out clouds are moved and renumbered; float64, worst seed.",
         "Seconds of training are the processor's."
         if config.device == "cpu"
@@ -121,7 +121,7 @@ def _table(
     if clouds.explained:
         lines.append("What elements explain by least squares was taken off the target first.")
     lines += [f"Left out: {METHODS[name].title} ({name}): {reason}." for name, reason in left_out.items()]
-    columns = ["network", "width", "weights", SHORT[clouds.kind], "turned", "symmetry error", "seconds"]
+    columns = ["network", "width", "weights", SHORT[clouds.kind], "turned", "symmetry", "seconds"]
     return Table(str(clouds), columns, rows, "\n".join(lines))
 
 
