@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
 
 def test_what_keeps_rotations_learns_distances_and_the_others_say_how_far_they_are(folder, capsys):
     out = folder / "distances"
-    command = ["compare", "--data", str(folder / "my.npz"), "--out", str(out), "--size", "smoke", "--epochs", "40"]
+    command = ["compare", "--data", str(folder / "my.npz"), "--out", str(out), "--size", "smoke", "--epochs", "25"]
     command += ["--methods", "egnn,pointnet", "--lr", "2e-2", "--seeds", "2"]
     assert main([*command, "--hidden", "12"]) == 0
     shown = capsys.readouterr().out
@@ -73,9 +73,9 @@ def test_a_killed_comparison_goes_on_to_the_same_numbers(folder, tmp_path, capsy
         str(folder / "my.npz"),
         *QUICK,
         "--epochs",
-        "6",
+        "4",
         "--methods",
-        "egnn,gnn-turned,fa-gnn",
+        "gnn-turned,egnn",
     ]
     process = subprocess.Popen(
         [sys.executable, "-m", "erlangen", *command, "--out", str(tmp_path / "killed")],
@@ -85,7 +85,7 @@ def test_a_killed_comparison_goes_on_to_the_same_numbers(folder, tmp_path, capsy
         start_new_session=True,
     )
     deadline = time.monotonic() + 120
-    while not (tmp_path / "killed" / "trainings" / "compare" / "0" / "fa-gnn").exists():
+    while not (tmp_path / "killed" / "trainings" / "compare" / "0" / "gnn-turned").exists():
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.005)
