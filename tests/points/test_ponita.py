@@ -7,6 +7,7 @@ import pytest
 import torch
 from tests.points.solids import randn, rotations_of
 
+from erlangen.audit import audit
 from erlangen.groups import SE, SO, E
 from erlangen.neighbours import radius_graph
 from erlangen.points import PONITA, orientation_grid
@@ -115,6 +116,20 @@ def test_finer_grids_err_less():
                     errors.append([float((a - b).norm() / b.norm()) for a, b in pairs])
         found[number] = torch.tensor(errors).mean(0)
     assert (found[20] > 3 * found[80]).all() and (found[20] < 1).all(), found
+
+
+def test_what_a_grid_promises():
+    """Translations and what keeps the grid exactly, all motions nearly: as audited, each by itself."""
+    for changes, verdicts in (
+        ({"num_ori": 6, "grid": "octahedron"}, ["exact", "exact", "approximate"]),
+        ({"num_ori": 8, "dim": 2, "invariants": "complete"}, ["exact", "exact", "approximate"]),
+        ({"num_ori": 20}, ["exact", "approximate"]),
+    ):
+        net = network(torch.float32, hidden=8, in_vector=0, out_vector=1, **changes)
+        batch = torch.arange(3).repeat_interleave(4)
+        inputs = randn(12, 2).float(), randn(12, net.dim, seed=1).float(), all_pairs(batch), batch
+        assert [p.kind for p in net.symmetry] == verdicts
+        assert [audit(net, *inputs, symmetry=p, num_elements=8).verdict for p in net.symmetry] == verdicts
 
 
 def test_what_sees_mirror_images():
