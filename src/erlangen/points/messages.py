@@ -7,7 +7,7 @@ are each other's derivatives, and forces can be trained on.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +15,57 @@ from torch import Tensor
 
 #: Numbers of one block of messages: small enough to stay in a core's cache between product and sum.
 BLOCK = 2**17
+
+
+class Links(NamedTuple):
+    """Who hears whom.
+
+    Attributes:
+        edge_index: edges, ``(2, edges)``, sources then targets.
+        loops: how often each node also hears itself, ``(nodes,)``, with the last row of the kernel, which all share;
+            None if never.
+        reverse: whether each edge stands for its reverse, too, with the same kernel.
+        opposite: for features on a grid of orientations, the opposite of each: the kernel of a reverse edge at an
+            orientation is that of the edge at the opposite one.
+    """
+
+    edge_index: Tensor
+    loops: Tensor | None = None
+    reverse: bool = False
+    opposite: Tensor | None = None
+
+    def sum(self, kernel: Tensor, x: Tensor) -> Tensor:
+        """What arrives at each node, see :func:`weighted_sum`."""
+        found = weighted_sum(kernel, x, self.edge_index, self.loops)
+        if not self.reverse:
+            return found
+        none = None if self.loops is None else torch.zeros_like(self.loops)
+        if self.opposite is None:
+            return found + weighted_sum(kernel, x, self.edge_index.flip(0), none)
+        x = x.index_select(1, self.opposite)
+        return found + weighted_sum(kernel, x, self.edge_index.flip(0), none).index_select(1, self.opposite)
+
+
+def link(edge_index: Int[Tensor, "2 edges"], nodes: int, dtype: torch.dtype, opposite: Tensor | None = None) -> Links:
+    """Edges whose kernels depend on the relative position alone, with at least one loop at each node.
+
+    Loops become one kernel, and where each edge has its reverse, the two become one.
+
+    Args:
+        edge_index: edges, with or without loops.
+        nodes: number of nodes.
+        dtype: of the features.
+        opposite: for each orientation of a grid its opposite.
+    """
+    source, target = edge_index
+    apart = source != target
+    loops = torch.bincount(source[~apart], minlength=nodes).clamp_min(1).to(dtype)
+    source, target = source[apart], target[apart]
+    there, back = source * nodes + target, target * nodes + source
+    if not torch.equal(there.sort().values, back.sort().values):
+        return Links(torch.stack([source, target]), loops)
+    once = source < target
+    return Links(torch.stack([source[once], target[once]]), loops, True, opposite)
 
 
 def weighted_sum(
