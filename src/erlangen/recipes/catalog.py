@@ -58,6 +58,13 @@ CATALOG: tuple[Entry, ...] = (
         paper="Luo, Chen, Krishnapriyan, Enabling Efficient Equivariant Operations in the Fourier Basis via Gaunt "
         "Tensor Products, 2024",
     ),
+    Entry(
+        "tinvnn",
+        "Any backbone on coordinates that rotations, shifts and scale do not change: shapes, tours, routes, metrics",
+        ("pointcloud", "tsp", "cvrp", "metric"),
+        paper="Zhang et al., Revisiting Transformation Invariant Geometric Deep Learning: Are Initial Representations "
+        "All You Need?, 2021",
+    ),
 )
 
 
