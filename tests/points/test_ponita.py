@@ -125,11 +125,11 @@ def test_what_a_grid_promises():
         ({"num_ori": 8, "dim": 2, "invariants": "complete"}, ["exact", "exact", "approximate"]),
         ({"num_ori": 20}, ["exact", "approximate"]),
     ):
-        net = network(torch.float32, hidden=8, in_vector=0, out_vector=1, **changes)
+        net = network(torch.float32, hidden=4, in_vector=0, out_vector=1, **changes)
         batch = torch.arange(3).repeat_interleave(4)
         inputs = randn(12, 2).float(), randn(12, net.dim, seed=1).float(), all_pairs(batch), batch
         assert [p.kind for p in net.symmetry] == verdicts
-        assert [audit(net, *inputs, symmetry=p, num_elements=8).verdict for p in net.symmetry] == verdicts
+        assert [audit(net, *inputs, symmetry=p, num_elements=4).verdict for p in net.symmetry] == verdicts
 
 
 def test_what_sees_mirror_images():
