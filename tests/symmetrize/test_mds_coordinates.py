@@ -233,6 +233,27 @@ def test_large_batches_in_parts_are_what_they_are_whole(monkeypatch):
 
 
 # ---------------------------------------------------------------- there and back
+@pytest.mark.parametrize("sizes", [(9, 30, 14, 11), (12, 12, 12), (4, 5, 40)], ids=["some", "equal", "uneven"])
+@pytest.mark.parametrize("options", [{}, {"sign": "average"}, {"scale": "max", "sign": "moment-so"}])
+def test_sorted_flat_clouds_are_what_they_are_unsorted(sizes, options, monkeypatch):
+    batch = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    x = torch.cat([skewed(n, 3, seed=n + i) for i, n in enumerate(sizes)]).requires_grad_()
+    weight = torch.rand(len(x), generator=seeded(), dtype=torch.float64) + 0.5
+    shuffle = torch.randperm(len(x), generator=seeded(1))
+    for w in (None, weight):
+        shuffled = mds_coordinates(x[shuffle], batch[shuffle], weight=None if w is None else w[shuffle], **options)
+        for numbers in (2**17, 60):
+            monkeypatch.setattr("erlangen.symmetrize.canonical.CACHED", numbers)
+            placed = mds_coordinates(x, batch, weight=w, **options)
+            torch.testing.assert_close(placed.coords[..., shuffle, :], shuffled.coords, rtol=0, atol=1e-12)
+            torch.testing.assert_close(placed.rotation, shuffled.rotation, rtol=0, atol=1e-12)
+            torch.testing.assert_close(placed.scale, shuffled.scale)
+        slopes = [
+            torch.autograd.grad(p.coords[..., 0].pow(3).sum(), x, retain_graph=True)[0] for p in (placed, shuffled)
+        ]
+        torch.testing.assert_close(*slopes)
+
+
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("scale", ["rms", "max", None])
 def test_there_and_back(flat, scale):

@@ -142,14 +142,24 @@ def mds_coordinates(
     if sign == "random" and not rotation:
         raise ValueError("mds_coordinates(sign): 'random' needs rotation=True")
     where = _Where(scale, sign if rotation else "none", translation, rotation, tol, degenerate, grad, generator)
-    parts = [_placed(part, where, x.dtype) for part in clouds.split(CACHED)]
+    parts = []
+    for part in clouds.split(CACHED):
+        rows, there = part.padded()
+        precise = rows.double()
+        if not bool(precise.x.detach().sum().isfinite()):  # one quick pass; the slower check names the place
+            require_finite(clouds.x.detach(), "mds_coordinates(x)")
+        placed = _placed(precise, where, x.dtype)
+        if part.graph is not None and rows.graph is None:  # back to flat clouds
+            coords = placed.coords.flatten(-3, -2) if there is None else placed.coords[..., there, :]
+            placed = placed._replace(coords=coords)
+        parts.append(placed)
     found = parts[0] if len(parts) == 1 else _joined(parts)
     if rotation and bool((ambiguous := found.gap <= tol).any()):
         report_ambiguous(found.spectrum.flip(-1), ambiguous, degenerate, "mds_coordinates")
     elif bool((one_place := found.one_place).any()):
         first = int(one_place.nonzero()[0])
         report_degenerate(degenerate, f"mds_coordinates: the points of sample {first} are all at one place")
-    placed = Canonical(
+    canonical = Canonical(
         coords=_masked(found.coords, mask),
         rotation=found.rotation,
         center=found.center,
@@ -159,9 +169,9 @@ def mds_coordinates(
         moment=found.moment,
         batch=batch,
     )
-    return placed._replace(
-        vectors=_attached("vectors", vectors, placed, x, mask),
-        directions=_attached("directions", directions, placed, x, mask),
+    return canonical._replace(
+        vectors=_attached("vectors", vectors, canonical, x, mask),
+        directions=_attached("directions", directions, canonical, x, mask),
     )
 
 

@@ -93,7 +93,7 @@ class CanonicalCoordinatesTransformer(ClassNamePrefixFeaturesOutMixin, Transform
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_features_in_
+        return len(self.center_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
