@@ -4,6 +4,8 @@ Each is called as ``network(x, pos, edge_index, batch, vec)`` on clouds that lie
 Geometric, and returns numbers and vectors as a :class:`PointOutput`; its ``symmetry`` says what it keeps.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from erlangen.points.apen import APEN, APENOutput, vote_loss
 from erlangen.points.cells import DegenerateCells, degenerate_cells
 from erlangen.points.convnext import FiberBundleConvNext
@@ -33,6 +35,9 @@ from erlangen.points.ponita import PONITA
 from erlangen.points.uniform import uniform_bad_probability, uniform_partition
 from erlangen.points.voronoi import voronoi_partition
 
+if TYPE_CHECKING:
+    from erlangen.points.lift_transform import LiftToPositionOrientation
+
 __all__ = [
     "APEN",
     "APENOutput",
@@ -40,6 +45,7 @@ __all__ = [
     "EGNN",
     "FiberBundleConvNext",
     "GaussianPartition",
+    "LiftToPositionOrientation",
     "LiftedGraph",
     "PONITA",
     "PartBackbone",
@@ -71,3 +77,12 @@ __all__ = [
     "vote_loss",
     "weighted_sum",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # A transform of PyTorch Geometric needs its base class: loaded where it is asked for, not with the networks.
+    if name != "LiftToPositionOrientation":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from erlangen.points.lift_transform import LiftToPositionOrientation
+
+    return LiftToPositionOrientation

@@ -15,6 +15,7 @@ from erlangen.points.convnext import FiberBundleConvNext
 from erlangen.points.convolution import PointConv, PositionOrientationConv
 from erlangen.points.features import PolynomialCutoff, PolynomialFeatures
 from erlangen.points.flat import FlatClouds, read_inputs, require_task, segment_sum
+from erlangen.points.messages import layer_kernels
 from erlangen.points.orientations import orientation_grid
 from erlangen.points.output import PointOutput
 from erlangen.points.promise import cloud_symmetry
@@ -247,24 +248,20 @@ class PONITA(nn.Module):
         pos, edge_index = clouds.pos, clouds.edge_index
         assert edge_index is not None
         nodes = len(pos)
-        loop = torch.ones(nodes, dtype=torch.bool, device=pos.device)
-        loop[edge_index[0, edge_index[0] == edge_index[1]]] = False
-        alone = loop.nonzero().flatten()
+        alone = torch.ones(nodes, dtype=torch.bool, device=pos.device)
+        alone[edge_index[0, edge_index[0] == edge_index[1]]] = False
         if edge_attr is None:
             edge_attr = pos.new_zeros(edge_index.shape[1], 0)
-        edge_index = torch.cat([edge_index, alone.expand(2, -1)], 1)
-        edge_attr = torch.cat([edge_attr, edge_attr.new_zeros(len(alone), edge_attr.shape[1])])
         x = clouds.x if self.in_scalar + self.in_vector else pos.new_ones(nodes, 1)
-        return self.space.lift(x, pos, clouds.vec, edge_index, edge_attr)
+        return self.space.lift(x, pos, clouds.vec, edge_index, edge_attr, alone)
 
-    def _kernels(self, basis: Tensor, fiber_basis: Tensor | None) -> list[list[Tensor]]:
-        """For each layer the kernels of its convolution, those of all layers by one product of matrices."""
+    def _kernels(self, basis: Tensor, fiber_basis: Tensor | None) -> list[tuple[Tensor, ...]]:
+        """For each layer the kernels of the steps of its convolution."""
         maps = [conv.weights() for _, conv in self._layers()]
         by_step = []
         for step, given in enumerate(b for b in (basis, fiber_basis) if b is not None):
-            together = nn.functional.linear(given, torch.cat([linear[step].weight for linear in maps]))
-            by_step.append(together.chunk(len(maps), -1))
-        return [list(kernels) for kernels in zip(*by_step, strict=True)]
+            by_step.append(layer_kernels(given, [linear[step].weight for linear in maps]))
+        return list(zip(*by_step, strict=True))
 
     def _layers(self) -> list[tuple[FiberBundleConvNext, PointConv | PositionOrientationConv]]:
         found = []
@@ -280,7 +277,7 @@ class PONITA(nn.Module):
         kernels, found = self._kernels(basis, fiber_basis), []
         first = len(self.blocks) - len(self.readouts)
         for k, ((block, conv), kernel) in enumerate(zip(self._layers(), kernels, strict=True)):
-            x = block.update(x, conv.steps(x, lift.edge_index, *kernel)[-1] + conv.bias)
+            x = block.update(x, conv.steps(x, lift.edge_index, lift.loops, *kernel)[-1] + conv.bias)
             if k >= first:
                 found.append(self.readouts[k - first](x))
         return torch.stack(found).mean(0)
@@ -294,7 +291,7 @@ class PONITA(nn.Module):
         """
         x, factors = self.embedding(lift.features), []
         for (block, conv), kernel in zip(self._layers(), self._kernels(basis, fiber_basis), strict=True):
-            steps = conv.steps(x, lift.edge_index, *kernel)
+            steps = conv.steps(x, lift.edge_index, lift.loops, *kernel)
             spreads = [_spread(x), *map(_spread, steps)]
             if x.shape[:-1].numel() < 2 or not all(math.isfinite(s) and s > 0 for s in spreads):
                 return
@@ -319,7 +316,7 @@ def _basis(degree: int, invariants: int, hidden: int, basis_dim: int) -> nn.Sequ
 
 def _spread(x: Tensor) -> float:
     """The standard deviation; with several processes, the root of their mean variance, so that all scale alike."""
-    variance = x.var().double()
+    variance = (x.var() if x.numel() > 1 else x.new_tensor(math.nan)).double()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(variance)
         variance /= torch.distributed.get_world_size()

@@ -19,8 +19,10 @@ class Lift(NamedTuple):
     Attributes:
         features: scalars, and components of vectors along the orientation, ``(places, [orientations,] features)``.
         edge_index: edges between places.
-        invariants: of each edge, ``(edges, [orientations, [orientations,]] invariants)``.
-        distance: between the points of each edge, ``(edges,)``.
+        loops: one for each place that also hears itself with the kernel of distance zero, else zero; None if all such
+            loops are among the edges.
+        invariants: of each edge, and at last of a loop, ``(edges (+ 1), [orientations, [orientations,]] invariants)``.
+        distance: between the points of each edge, and at last of a loop.
         fiber: invariants of each pair of orientations of a grid, the receiver's first; None without one.
         node: the point of each place; None where places are points.
         orientation: unit vectors of the grid, or of the places; None without any.
@@ -28,6 +30,7 @@ class Lift(NamedTuple):
 
     features: Tensor
     edge_index: Tensor
+    loops: Tensor | None
     invariants: Tensor
     distance: Tensor
     fiber: Tensor | None = None
@@ -35,8 +38,14 @@ class Lift(NamedTuple):
     orientation: Tensor | None = None
 
 
+def _vectors(pos: Tensor, edge_index: Tensor) -> Tensor:
+    """From the target of each edge to its source, and at last the zero of a loop: all loops share one kernel."""
+    return torch.cat([pos[edge_index[0]] - pos[edge_index[1]], pos.new_zeros(1, pos.shape[1])])
+
+
 def _invariants(found: Tensor, edge_attr: Tensor) -> Tensor:
-    """Invariants with the attributes of their edge, the same for all orientations."""
+    """Invariants with the attributes of their edge, the same for all orientations; zero for those of a loop."""
+    edge_attr = nn.functional.pad(edge_attr, (0, 0, 0, len(found) - len(edge_attr)))
     attr = edge_attr.reshape(len(edge_attr), *(1,) * (found.ndim - 2), edge_attr.shape[1])
     return torch.cat([found, attr.expand(*found.shape[:-1], -1)], -1)
 
@@ -52,10 +61,10 @@ class PointSpace(nn.Module):
         super().__init__()
         self.spatial, self.fiber = num_invariants(f"R{dim}"), 0
 
-    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Lift:
+    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor, alone: Tensor) -> Lift:
         """The cloud as it is."""
-        distance = safe_norm(pos[edge_index[0]] - pos[edge_index[1]])
-        return Lift(x, edge_index, _invariants(distance, edge_attr), distance[:, 0])
+        distance = safe_norm(_vectors(pos, edge_index))
+        return Lift(x, edge_index, alone.to(x.dtype), _invariants(distance, edge_attr), distance[:, 0])
 
     def read(self, values: Tensor, lift: Lift, out_scalar: int, nodes: int) -> tuple[Tensor, Tensor | None]:
         """All values are scalars."""
@@ -91,10 +100,10 @@ class GridSpace(nn.Module):
         self.grid = exact.to(self.get_buffer("grid").device)
         return self
 
-    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Lift:
+    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor, alone: Tensor) -> Lift:
         """Scalars are the same for all orientations; a vector becomes its component along each."""
         grid = self.get_buffer("grid").to(pos.dtype)
-        rel_pos = pos[edge_index[0]] - pos[edge_index[1]]
+        rel_pos = _vectors(pos, edge_index)
         along = torch.einsum("nvd,od->nov", vec, grid)
         features = torch.cat([x[:, None].expand(-1, len(grid), -1), along], -1)
         fiber = None
@@ -105,7 +114,8 @@ class GridSpace(nn.Module):
             # Positions as the sending orientation sees them: so the separable kernel is a special case of this one.
             found = po_invariants(rel_pos[:, None, None], grid, grid[:, None], self.name, self.kind)
         distance = safe_norm(rel_pos)[:, 0]
-        return Lift(features, edge_index, _invariants(found, edge_attr), distance, fiber, orientation=grid)
+        invariants, loops = _invariants(found, edge_attr), alone.to(x.dtype)
+        return Lift(features, edge_index, loops, invariants, distance, fiber, orientation=grid)
 
     def read(self, values: Tensor, lift: Lift, out_scalar: int, nodes: int) -> tuple[Tensor, Tensor | None]:
         """Scalars are means over orientations; vectors are means of orientations times values."""
@@ -128,9 +138,11 @@ class EdgeSpace(nn.Module):
         self.name, self.kind = "R2xS1" if dim == 2 else "R3xS2", kind
         self.spatial, self.fiber = num_invariants(self.name, kind), 0
 
-    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Lift:
+    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor, alone: Tensor) -> Lift:
         """Every edge becomes a place, see :func:`lift_edges`."""
-        lifted = lift_edges(pos, edge_index)
+        own = alone.nonzero().flatten()
+        lifted = lift_edges(pos, torch.cat([edge_index, own.expand(2, -1)], 1))
+        edge_attr = nn.functional.pad(edge_attr, (0, 0, 0, len(own)))
         warn_of_isolated("PONITA(edge_index)", lifted.node, len(pos))
         n = lifted.orientation
         source, target = lifted.edge_index
@@ -139,7 +151,9 @@ class EdgeSpace(nn.Module):
         along = torch.einsum("nvd,nd->nv", vec[lifted.node], n)
         features = torch.cat([x[lifted.node], along], -1)
         invariants = _invariants(found, edge_attr[lifted.edge])
-        return Lift(features, lifted.edge_index, invariants, safe_norm(rel_pos)[:, 0], node=lifted.node, orientation=n)
+        return Lift(
+            features, lifted.edge_index, None, invariants, safe_norm(rel_pos)[:, 0], node=lifted.node, orientation=n
+        )
 
     def read(self, values: Tensor, lift: Lift, out_scalar: int, nodes: int) -> tuple[Tensor, Tensor | None]:
         """Means over the places of each point: of scalars, and of orientations times values."""

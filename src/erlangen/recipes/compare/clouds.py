@@ -246,7 +246,13 @@ def split(clouds: CloudSet, seed: int, validation: float, test: float) -> Split:
         )
 
     guess = _guess(clouds.kind, targets, torch.cat([cloud.target for cloud in tested]))
-    return Split(*([scaled(cloud) for cloud in part] for part in (train, held, tested)), unit, guess)
+    return Split(
+        [scaled(cloud) for cloud in train],
+        [scaled(cloud) for cloud in held],
+        [scaled(cloud) for cloud in tested],
+        unit,
+        guess,
+    )
 
 
 def _root_mean_square(parts: Sequence[Tensor]) -> float:

@@ -12,10 +12,11 @@ import torch
 from erlangen.recipes.compare.clouds import CloudSet
 from erlangen.recipes.compare.methods import METHODS
 from erlangen.recipes.compare.settings import Comparison
-from erlangen.recipes.compare.training import load, make_spec, one_seed, steps, usable, widths
+from erlangen.recipes.compare.training import forget, load, make_spec, one_seed, steps, usable, widths
 from erlangen.recipes.experiment import by_metric
 from erlangen.recipes.seeds import over_seeds
 from erlangen.report import Check, Result, Table, capture_environment, new_figure, save_figure
+from erlangen.train.fingerprint import describe_items
 
 RECIPE, EXPERIMENT, FIGURE = "compare", "points", "compare.png"
 #: Numbers of weights may differ by so much from the GNN's before it is said aloud.
@@ -25,6 +26,7 @@ SCORES = {
     "numbers": "mean absolute error",
     "vectors": "root mean square error",
 }
+SHORT = {"classes": "accuracy", "numbers": "error", "vectors": "error"}
 
 
 def compare(config: Comparison) -> Result:
@@ -33,6 +35,7 @@ def compare(config: Comparison) -> Result:
     Raises:
         ValueError: if the clouds cannot be read, or a network that was asked for cannot take them.
     """
+    settings = settings_of(config)
     clouds = load(config)
     spec = make_spec(config, clouds)
     names, left_out = usable(config, spec)
@@ -42,7 +45,7 @@ def compare(config: Comparison) -> Result:
     result = Result(
         recipe=RECIPE,
         size=config.size,
-        config=config.to_dict(),
+        config=settings,
         seeds=config.seed_list,
         environment=capture_environment(),
         metrics={EXPERIMENT: metrics},
@@ -57,6 +60,17 @@ def compare(config: Comparison) -> Result:
         }
         _draw(metrics, names, clouds, config.out / FIGURE)
     return result
+
+
+def settings_of(config: Comparison) -> dict[str, Any]:
+    """All that decides the numbers: the settings, and what the clouds hold now.
+
+    Raises:
+        ValueError: if the clouds cannot be read.
+    """
+    forget()
+    clouds = load(config).clouds
+    return config.to_dict() | {"clouds": describe_items(clouds.__getitem__, len(clouds))}
 
 
 def _ranked(metrics: Mapping[str, Sequence[float]], names: Sequence[str], kind: str) -> list[str]:
@@ -84,7 +98,6 @@ def _table(
         seconds = sum(metrics[f"{name}_seconds"]) / len(metrics[f"{name}_seconds"])
         rows.append(
             [
-                METHODS[name].title,
                 name,
                 wide[name],
                 int(metrics[f"{name}_weights"][0]),
@@ -94,12 +107,12 @@ def _table(
                 round(seconds, 1),
             ]
         )
-    rows.append(["without looking", None, None, None, _spread(metrics["guess"]), None, None, None])
+    rows.append(["no look", None, None, _spread(metrics["guess"]), None, None, None])
     group = f"{config.group}({clouds.dim})"
     lines = [
         f"{score.capitalize()} on {round(100 * config.test)} % of the clouds, mean ± deviation over seeds (each splits "
-        f"anew); {config.epochs} epochs each, of which validation chooses one.",
-        f"Turned: the same clouds, each moved by a random element of {group}. Symmetry error: how far the answer is "
+        f"anew); {config.epochs} epochs each, of which validation chooses one. No look: the best constant answer.",
+        f"Turned: the same clouds, each moved by a random element of {group}. Symmetry: how far the answer is "
         "from its promise, relative to its spread, as held-out clouds are moved and renumbered; float64, worst seed.",
         "Seconds of training are the processor's."
         if config.device == "cpu"
@@ -108,7 +121,7 @@ def _table(
     if clouds.explained:
         lines.append("What elements explain by least squares was taken off the target first.")
     lines += [f"Left out: {METHODS[name].title} ({name}): {reason}." for name, reason in left_out.items()]
-    columns = ["network", "name", "width", "weights", score, f"{score}, turned", "symmetry error", "seconds"]
+    columns = ["network", "width", "weights", SHORT[clouds.kind], "turned", "symmetry", "seconds"]
     return Table(str(clouds), columns, rows, "\n".join(lines))
 
 
@@ -125,7 +138,7 @@ def _checks(metrics: Mapping[str, Sequence[float]], names: Sequence[str]) -> lis
 
 def _draw(metrics: Mapping[str, Sequence[float]], names: Sequence[str], clouds: CloudSet, file: Path) -> None:
     ranked = _ranked(metrics, names, clouds.kind)
-    figure, (scores, seconds, errors) = new_figure(1, 3, width=10.5, height=1.6 + 0.28 * len(ranked))
+    figure, (scores, seconds, errors) = new_figure(1, 3, width=10.5, height=1.8 + 0.28 * len(ranked))
     for place, name in enumerate(ranked):
         colour = f"C{list(METHODS).index(name) % 10}"
         for shift, key, style in ((-0.14, name, "full"), (0.14, f"{name}_turned", "none")):
@@ -136,11 +149,11 @@ def _draw(metrics: Mapping[str, Sequence[float]], names: Sequence[str], clouds: 
             values = [max(value, 1e-17) for value in metrics[key]]
             axes.plot(values, [place] * len(values), "o", color=colour)
     guess = sum(metrics["guess"]) / len(metrics["guess"])
-    scores.axvline(guess, color="0.5", linestyle=":", label="without looking")
+    scores.axvline(guess, color="0.5", linestyle=":", label="the best constant answer")
     scores.set(title=SCORES[clouds.kind].capitalize(), yticks=range(len(ranked)))
     scores.set_yticklabels([METHODS[name].title for name in ranked])
-    scores.legend(fontsize="small")
-    seconds.set(title="Seconds of training", xscale="log")
+    figure.legend(*scores.get_legend_handles_labels(), loc="outside lower left", ncols=3, frameon=False)
+    seconds.set(title="Seconds of training", xlim=(0, None))
     errors.set(title="Symmetry error", xscale="log")
     for axes in (seconds, errors):
         axes.set(yticks=range(len(ranked)), yticklabels=[])

@@ -14,8 +14,8 @@ from erlangen.points.promise import cloud_symmetry
 from erlangen.recipes.compare.clouds import CloudSet
 from erlangen.symmetrize import MDSFrame, PCAFrame, symmetrize
 
-#: Pairs of edges that PONITA on edges may have in a cloud, on average.
-MOST_LIFTED = 200_000
+#: Pairs of edges in a cloud, on average, up to which PONITA on edges is trained without being asked for by name.
+MOST_LIFTED = 10_000
 GRID = {2: (16, None), 3: (12, "icosahedron")}
 
 
@@ -59,20 +59,24 @@ class Method:
     """A network.
 
     Args:
-        title: as tables show it.
+        title: as figures show it.
+        about: what it is, in a line.
         build: makes it, so wide.
         cost: about how much longer a step takes than the GNN's, for the progress bar.
         turned: whether it is trained on clouds turned at random, anew at each step.
         sums: whether its answer for a cloud is a sum over points.
         unfit: why it cannot take such data; empty if it can.
+        slow: why it is trained on such data only when asked for by name; empty if it is anyway.
     """
 
     title: str
+    about: str
     build: Callable[[Spec, int], nn.Module]
     cost: int = 1
     turned: bool = False
     sums: bool = True
     unfit: Callable[[Spec], str] = lambda spec: ""
+    slow: Callable[[Spec], str] = lambda spec: ""
 
 
 def _ponita(num_ori: int) -> Callable[[Spec, int], nn.Module]:
@@ -122,18 +126,24 @@ def _no_vectors(spec: Spec) -> str:
     return _plane_or_space(spec) or ("points without orientations have no vectors" if vectors else "")
 
 
-def _few_edges(spec: Spec) -> str:
-    if reason := _plane_or_space(spec):
-        return reason
-    pairs = 0
+def _directed(spec: Spec) -> str:
+    for cloud in spec.clouds.clouds:
+        source, target = cloud.edge_index
+        if bool((cloud.pos[source] == cloud.pos[target]).all(-1).any()):
+            return "connected points at the same place have no direction"
+    return _plane_or_space(spec)
+
+
+def _many_pairs(spec: Spec) -> str:
+    """Each edge hears all edges that end where it begins."""
+    pairs = 0.0
     for cloud in spec.clouds.clouds:
         source, target = cloud.edge_index
         degree = torch.bincount(target, minlength=len(cloud.pos)).double() + 1
         pairs += float((degree[source] * degree[target]).sum())
-        if bool((cloud.pos[source] == cloud.pos[target]).all(-1).any()):
-            return "connected points at the same place have no direction"
     mean = pairs / len(spec.clouds.clouds)
-    return "" if mean <= MOST_LIFTED else f"{mean:.1e} pairs of edges in a cloud, of at most {MOST_LIFTED:.0e}"
+    few = f"{mean:.0f} pairs of edges in a cloud, where {MOST_LIFTED} are trained unasked"
+    return "" if mean <= MOST_LIFTED else f"{few}; name it in --methods, or hear fewer --neighbours"
 
 
 def _copies(spec: Spec) -> str:
@@ -141,17 +151,48 @@ def _copies(spec: Spec) -> str:
 
 
 METHODS: dict[str, Method] = {
-    "ponita": Method("PONITA", _ponita(1), cost=8, turned=True, unfit=_plane_or_space),
-    "pnita": Method("PNITA", _ponita(0), cost=2, unfit=_no_vectors),
-    "ponita-edges": Method("PONITA on edges", _ponita(-1), cost=8, unfit=_few_edges),
-    "egnn": Method("EGNN", _plain(EGNN)),
-    "gnn": Method("GNN", _plain(PointGNN)),
-    "gnn-turned": Method("GNN, turned at random", _plain(PointGNN), turned=True),
-    "tinvnn-gnn": Method("TinvNN, GNN", _framed(PointGNN, MDSFrame), cost=2),
-    "tinvnn-pointnet": Method("TinvNN, PointNet", _framed(PointNet, MDSFrame), sums=False),
-    "fa-gnn": Method("frame averaging, GNN", _framed(PointGNN, PCAFrame), cost=8, unfit=_copies),
-    "pointnet": Method("PointNet", _plain(PointNet), sums=False),
-    "apen": Method("APEN", _apen, cost=8, sums=False, unfit=_plane_or_space),
+    "ponita": Method(
+        "PONITA",
+        "positions and a grid of orientations; nearly equivariant, trained on clouds turned at random",
+        _ponita(1),
+        cost=8,
+        turned=True,
+        unfit=_plane_or_space,
+    ),
+    "pnita": Method("PNITA", "the same without orientations: distances alone", _ponita(0), cost=2, unfit=_no_vectors),
+    "ponita-edges": Method(
+        "PONITA on edges",
+        "the same with the directions of the edges: exactly equivariant, and dear",
+        _ponita(-1),
+        cost=8,
+        unfit=_directed,
+        slow=_many_pairs,
+    ),
+    "egnn": Method("EGNN", "distances, and moves along differences: exactly equivariant", _plain(EGNN)),
+    "gnn": Method("GNN", "messages about coordinates as they are", _plain(PointGNN)),
+    "gnn-turned": Method("GNN, turned", "the same, trained on clouds turned at random", _plain(PointGNN), turned=True),
+    "tinvnn-gnn": Method(
+        "TinvNN, GNN", "the GNN in canonical coordinates: exactly equivariant", _framed(PointGNN, MDSFrame), cost=2
+    ),
+    "tinvnn-pointnet": Method(
+        "TinvNN, PointNet", "PointNet in canonical coordinates", _framed(PointNet, MDSFrame), sums=False
+    ),
+    "fa-gnn": Method(
+        "FA, GNN",
+        "the GNN averaged over all principal frames: exactly equivariant",
+        _framed(PointGNN, PCAFrame),
+        cost=8,
+        unfit=_copies,
+    ),
+    "pointnet": Method("PointNet", "every point by itself, then the maximum", _plain(PointNet), sums=False),
+    "apen": Method(
+        "APEN",
+        "parts that may move independently; exactly equivariant",
+        _apen,
+        cost=8,
+        sums=False,
+        unfit=_plane_or_space,
+    ),
 }
 
 

@@ -60,6 +60,8 @@ class Comparison(Config):
             raise ConfigError(f"--neighbours is {self.neighbours}; it takes a whole number from 0")
         if self.data is None:
             raise ConfigError("--data is missing; it takes a file, a folder, or package.module:function")
+        if not self.asked:
+            raise ConfigError(f"--methods names none; it takes all, or some of {', '.join(METHODS)}")
         for name in self.asked:
             if name not in METHODS:
                 hint = did_you_mean(name, METHODS)
@@ -79,5 +81,7 @@ class Comparison(Config):
 
     @classmethod
     def options(cls) -> dict[str, tuple[Any, str]]:
-        """There is one experiment."""
-        return {name: found for name, found in super().options().items() if name != "experiment"}
+        """What the comparison is about comes first; and there is one experiment."""
+        known = super().options()
+        first = ("task", "data", "target", "target_kind", "methods", "group")
+        return {name: known[name] for name in (*first, *known) if name != "experiment"}

@@ -51,6 +51,11 @@ def _load(data: Path, target: str | None, kind: str, neighbours: int | None) -> 
     return assemble(data.name, records, name, kind, neighbours)
 
 
+def forget() -> None:
+    """Lets `load` read anew: files change."""
+    _load.cache_clear()
+
+
 def make_spec(config: Comparison, clouds: CloudSet) -> Spec:
     """What the networks of a config are told."""
     return Spec(clouds, config.num_layers, config.group == "SO")
@@ -64,7 +69,10 @@ def usable(config: Comparison, spec: Spec) -> tuple[list[str], dict[str, str]]:
     """
     reasons = {name: METHODS[name].unfit(spec) for name in config.asked}
     left_out = {name: reason for name, reason in reasons.items() if reason}
-    if left_out and config.methods != "all":
+    if config.methods == "all":
+        slow = {name: METHODS[name].slow(spec) for name in config.asked if name not in left_out}
+        left_out |= {name: reason for name, reason in slow.items() if reason}
+    elif left_out:
         name, reason = next(iter(left_out.items()))
         raise ValueError(f"--methods: {name} cannot take these clouds: {reason}")
     return [name for name in config.asked if name not in left_out], left_out
