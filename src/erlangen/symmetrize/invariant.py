@@ -114,6 +114,11 @@ class TransformationInvariant(nn.Module):
         self.out = out
         takes = inspect.signature(backbone.forward).parameters
         self.points = points or ("pos" if "pos" in takes else next(iter(takes), ""))
+        if self.points in takes and takes[self.points].kind is inspect.Parameter.VAR_POSITIONAL:
+            raise ValueError(
+                f"TransformationInvariant(backbone): its forward takes *{self.points}, which names no coordinates; "
+                "wrap it in a module whose forward does"
+            )
         named = {"points": self.points, "directions": directions}
         for argument, name in named.items():
             if name is not None and name not in takes:
