@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from erlangen.extras import require
-from erlangen.symmetrize.canonical import mds_coordinates
+from erlangen.symmetrize.coordinates import mds_coordinates
 
 _PURPOSE = "a transformer of scikit-learn"
 if TYPE_CHECKING:

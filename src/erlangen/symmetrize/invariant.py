@@ -31,7 +31,8 @@ from erlangen.groups import (
 from erlangen.groups.fields import Fields
 from erlangen.groups.group import Product
 from erlangen.groups.samples import base_actions
-from erlangen.symmetrize.canonical import Canonical, MDSCanonicalizer, from_canonical
+from erlangen.symmetrize.canonical import Canonical, from_canonical
+from erlangen.symmetrize.coordinates import MDSCanonicalizer
 
 OUTPUTS = ("invariant", "vector", "direction", "position")
 
