@@ -115,7 +115,8 @@ class GaussianPartition(nn.Module):
                 mixture = em_step(constant, mixture, self.sigma, self.tau)
                 if self.merge_radius:
                     mixture = merged(mixture, self.merge_radius, self.LEAST)
-            best = points.flat(log_joint(constant.values, mixture, self.sigma)).argmax(-1)
+            logs = points.flat(log_joint(constant.values, mixture, self.sigma))
+            best = logs.argmax(-1) if len(votes) else part.index
             mixture, partition = _compact(mixture, best, part.batch)
         if self.implicit_grad and votes.requires_grad and torch.is_grad_enabled():
             mixture = follow(points, mixture, self.sigma, self.tau)
