@@ -138,7 +138,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
             seconds = train(method, network, data, config.articulated_batch, config, seed, tick, *place)
             outcome.metrics[f"{name}_{task}_seconds"] = seconds
             for which, test in tests.items():
-                test = test.to(config.device)
+                test = test.on(config.device)
                 outputs = predict(network, test)
                 found, label = logits(outputs).argmax(-1), test.label.flatten()
                 right = float((found == label).double().mean())
