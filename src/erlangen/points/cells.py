@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.points.flat import centred, segment_sum
 from erlangen.points.partition import Partition
-from erlangen.symmetrize.pca import GAP
+from erlangen.symmetrize.principal import GAP
 
 
 class DegenerateCells(NamedTuple):

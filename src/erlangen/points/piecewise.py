@@ -14,7 +14,7 @@ from erlangen.points.flat import segment_max, segment_sum
 from erlangen.points.output import PointOutput
 from erlangen.points.partition import Partition
 from erlangen.symmetrize import PCAFrame
-from erlangen.symmetrize.pca import GAP
+from erlangen.symmetrize.principal import GAP
 
 NODES = Symmetric("nodes")
 #: Distances below this share of the largest coordinate are rounding, in float64.

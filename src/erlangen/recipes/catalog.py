@@ -64,6 +64,13 @@ CATALOG: tuple[Entry, ...] = (
         ("oneshot", "articulated", "bound", "lambda"),
         paper="Atzmon, Huang, Williams, Litany, Approximately Piecewise E(3) Equivariant Point Networks, 2024",
     ),
+    Entry(
+        "tinvnn",
+        "Any backbone on coordinates that rotations, shifts and scale do not change: shapes, tours, routes, metrics",
+        ("pointcloud", "tsp", "cvrp", "metric"),
+        paper="Zhang et al., Revisiting Transformation Invariant Geometric Deep Learning: Are Initial Representations "
+        "All You Need?, 2021",
+    ),
 )
 
 
