@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchmetrics import JaccardIndex
 
-from erlangen.data.figures import LIMBS
+from erlangen.data.figures import KIND, KINDS, LIMBS
 from erlangen.data.furniture import PIECES, arrangements
 from erlangen.points import APEN, Partition
 from erlangen.recipes.apen import CLAIMS, EXPERIMENTS, Config, run
@@ -121,7 +121,7 @@ def test_stages_of_a_network_whose_cells_are_the_pieces():
 
 
 def test_ranges_of_angles_do_not_meet():
-    assert SEEN[1] < UNSEEN[0] and len(PIECES) == 4 and len(LIMBS) == 6
+    assert SEEN[1] < UNSEEN[0] and len(PIECES) == 4 and len(LIMBS) == len(KIND) == 6 and len(KINDS) == 4
 
 
 def test_two_shapes_touch():
