@@ -85,6 +85,13 @@ def test_dynamics_are_repeatable_and_written_whole(trained, tmp_path, capsys):
     assert {p.name for p in tmp_path.iterdir()} == {"a.xyz", "b.xyz"}
 
 
+def test_a_start_with_an_at_sign_is_a_file(trained, tmp_path, capsys):
+    start = tmp_path / "my@1.xyz"
+    start.write_bytes((trained / "my.xyz").read_bytes())
+    assert main(["potential", "md", str(trained / "mine"), str(start), "--steps", "1", "--out",
+                 str(tmp_path / "a.xyz")]) == 0  # fmt: skip
+
+
 def test_other_settings_do_not_go_on(trained, capsys):
     command = ["potential", "train", str(trained / "my.xyz"), "--out", str(trained / "mine"), "--epochs", "40",
                "--channels", "4", "--batch-size", "5", "--cutoff", "4", "--resume"]  # fmt: skip

@@ -45,6 +45,18 @@ def test_the_product_with_the_filter(dtype, lmax, lmax_filter, edges, form, data
     assert error < (1e-11 if dtype == torch.float64 else 1e-4) * max(1, float(expected.abs().max()))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("form", "degrees"), [*((form, "2x0e+2x1o") for form in FORMS), ("auto", "2x0e")])
+def test_half_precision(form, degrees, dtype):
+    conv = GauntConv(degrees, "0e+1o", "2x0e+2x1o", nn.Linear(3, 4), method=form)
+    edge_index, vectors = _edges(5, 9, torch.float32)
+    x, attr = randn(5, conv.irreps_in.dim).float(), randn(9, 3).float()
+    expected = conv(x, edge_index, vectors, attr)
+    found = conv.to(dtype)(x.to(dtype), edge_index, vectors.to(dtype), attr.to(dtype))
+    assert found.dtype == dtype
+    assert relative(found, expected) < 2e-2
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_one_edge_along_the_axis(form):
     for direction in ([0.0, 1, 0], [0, -1, 0], [1e-12, 1, 0], [0, -1, 1e-12]):
@@ -100,6 +112,10 @@ def test_bad_input():
     zero = torch.tensor([[1.0, 0, 0], [0, 0, 0]])
     for inputs, error, words in [
         ((x, edge_index, zero, attr), ValueError, "edge 1 has length zero"),
+        ((x, edge_index, 1e-25 * vectors, attr), ValueError, "edge 0 has length zero"),  # its square is, in float32
+        ((x, edge_index - 1, vectors, attr), ValueError, "edge_index: numbers of 2 nodes, got -1 to 0"),
+        ((x, edge_index + 1, vectors, attr), ValueError, "edge_index: numbers of 2 nodes, got 1 to 2"),
+        ((x.double(), edge_index, vectors.double(), attr), TypeError, "the module's constants are torch.float32"),
         ((x[:, :7], edge_index, vectors, attr), ValueError, r"x: shape \(\*, 8\)"),
         ((x[None], edge_index, vectors, attr), ValueError, "x: one leading axis"),
         ((x, edge_index[:1], vectors, attr), ValueError, r"edge_index: long, shape \(2, 2\)"),

@@ -181,6 +181,47 @@ def test_calculators_differentiate_where_gradients_are_off():
         assert np.isfinite(atoms.get_forces()).all()
 
 
+def test_weights_of_another_potential_are_refused():
+    model = potential()
+    for changes in ({"cutoff": 4.0}, {"elements": [1, 6, 7], "references": None}):
+        with pytest.raises(ValueError, match=r"state_dict: of a potential for elements .* with cutoff .*, got one for"):
+            model.load_state_dict(potential(**changes).state_dict())
+    assert torch.equal(potential(torch.float32).domain, model.domain)
+
+
+def test_forces_without_derivatives_of_others():
+    model, (x, z) = potential(), ethanol()
+    expected = model(x, z)
+    with torch.inference_mode():
+        found = model(x, z)
+        inside = model(x.clone(), z.clone())
+    for pair in (found, inside):
+        assert torch.equal(pair[0], expected[0]) and torch.equal(pair[1], expected[1])
+    with torch.no_grad():
+        assert not any(out.requires_grad for out in model.train()(x, z))
+
+
+def test_positions_that_want_gradients_get_them():
+    model, (x, z) = potential(), ethanol()
+    x.requires_grad_()
+    energy, forces = model(x, z)
+    torch.testing.assert_close(torch.autograd.grad(energy.sum(), x, retain_graph=True)[0], -forces)
+    curvature = torch.autograd.grad(forces[0, 0], x)[0]
+    h = torch.zeros_like(x)
+    h[3, 1] = 1e-5
+    with torch.no_grad():
+        slope = (model(x.detach() + h, z)[1] - model(x.detach() - h, z)[1])[0, 0] / 2e-5
+    assert float(curvature[3, 1]) == pytest.approx(float(slope), abs=1e-7)
+
+
+def test_calculators_in_float32_work_far_away():
+    atoms = molecule("CH3CH2OH")
+    atoms.calc = potential(torch.float32).calculator()
+    near = atoms.get_forces()
+    atoms.translate([1e5, 0, 0])
+    np.testing.assert_allclose(atoms.get_forces(), near, atol=1e-5)
+
+
 def energy_inputs(model, x, z):
     edge_index = radius_graph(x, model.cutoff)
     return x[edge_index[0]] - x[edge_index[1]], model.kinds(z), edge_index, torch.zeros_like(z), 1
@@ -218,6 +259,10 @@ def test_energies_export_and_their_gradients_are_forces():
         ({"cutoff": 0.0}, r"GauntPotential\(cutoff\): a positive number, got 0.0"),
         ({"scale": float("nan")}, r"GauntPotential\(scale\): a positive number, got nan"),
         ({"num_layers": 0}, r"GauntPotential\(num_layers\): a whole number from 1, got 0"),
+        ({"hidden": 0}, r"GauntPotential\(hidden\): a whole number from 1, got 0"),
+        ({"num_radial": 0}, r"GauntPotential\(num_radial\): a whole number from 1, got 0"),
+        ({"lmax": -1}, r"GauntPotential\(lmax\): a whole number from 0, got -1"),
+        ({"references": {1: 0.0, 6: float("nan"), 8: 0.0}}, r"GauntPotential\(references\): finite, got nan for 6"),
         ({"references": {1: 0.0}}, r"an energy for each element, got none for 6"),
     ],
 )
@@ -232,6 +277,8 @@ def test_strangers_and_collisions():
         model(x, torch.where(z == 8, 7, z))
     with pytest.raises(ValueError, match="has length zero"):
         model(torch.zeros(2, 3, dtype=torch.float64), torch.tensor([1, 1]))
+    with pytest.raises(TypeError, match=r"position: float32 or float64, got torch\.bfloat16"):
+        model(x.bfloat16(), z)
     atoms = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0]])
     atoms.calc = model.calculator()
     with pytest.raises(ValueError, match="has length zero"):

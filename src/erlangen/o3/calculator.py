@@ -47,7 +47,8 @@ class PotentialCalculator(Calculator):
 
     def _calculate(self, atoms: Any) -> None:
         parameter = next(self.potential.parameters())
-        like = {"dtype": parameter.dtype, "device": parameter.device}
+        # Far from the origin float32 could not tell neighbours apart; the vectors between them are short.
+        like = {"dtype": torch.float64, "device": parameter.device}
         position = torch.tensor(atoms.positions, **like)
         numbers = torch.tensor(atoms.numbers, device=parameter.device)
         pbc = [bool(p) for p in atoms.pbc]
@@ -60,7 +61,7 @@ class PotentialCalculator(Calculator):
             edge_index, shift = radius_graph(position, self.potential.cutoff), None
         vectors = place[edge_index[0]] - place[edge_index[1]]
         vectors = vectors if shift is None else vectors + shift
-        vectors = vectors + vectors @ (strain + strain.mT) / 2
+        vectors = (vectors + vectors @ (strain + strain.mT) / 2).to(parameter.dtype)
         one = torch.zeros_like(numbers)
         energy = self.potential.energy(vectors, self.potential.kinds(numbers), edge_index, one, 1)
         value = energy.item()

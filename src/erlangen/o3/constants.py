@@ -25,6 +25,17 @@ class Constants(nn.Module):
         buffer = constant_like(value, torch.get_default_dtype(), torch.get_default_device())
         self.register_buffer(name, buffer, persistent=False)
 
+    def wide(self, x: Tensor) -> torch.dtype:
+        """The dtype to compute in.
+
+        Raises:
+            TypeError: when the input is finer than the constants.
+        """
+        own = self._buffers[next(iter(self._exact))].dtype  # type: ignore[union-attr]
+        if x.dtype != own and torch.promote_types(x.dtype, own) != own:
+            raise TypeError(f"the module's constants are {own}, got an input of {x.dtype}: call module.to({x.dtype})")
+        return own
+
     def _apply(self, fn: Any, recurse: bool = True) -> Constants:
         before = {name: self.get_buffer(name).dtype for name in self._exact}
         super()._apply(fn, recurse)

@@ -40,8 +40,8 @@ class GauntConv(nn.Module):
         weight_numel: how many numbers ``radial`` must give for each edge.
 
     Raises:
-        ValueError: when irreps do not fit, or an option is unknown; in ``forward``, when shapes do not fit, or an edge
-            has length zero, and so no direction.
+        ValueError: when irreps do not fit, or an option is unknown; in ``forward``, when shapes do not fit, there is no
+            node of an edge's number, or an edge has length zero, and so no direction.
         TypeError: in ``forward``, when a dtype does not fit.
 
     Source: Luo, Chen, Krishnapriyan, "Enabling Efficient Equivariant Operations in the Fourier Basis via Gaunt Tensor
@@ -125,16 +125,22 @@ class GauntConv(nn.Module):
             raise ValueError(f"edge_index: long, shape (2, {edges}), got {edge_index.dtype} {tuple(edge_index.shape)}")
         if tuple(edge_vec.shape) != (edges, 3) or edge_vec.dtype != x.dtype:
             raise ValueError(f"edge_vec: shape (edges, 3) of {x.dtype}, got {edge_vec.dtype} {tuple(edge_vec.shape)}")
-        if not torch.compiler.is_compiling() and bool((edge_vec == 0).all(-1).any()):
-            first = int((edge_vec == 0).all(-1).nonzero()[0])
-            raise ValueError(f"edge_vec: edge {first} has length zero, and so no direction")
+        wide = self.form.wide(x)  # type: ignore[operator]
+        length = torch.linalg.vector_norm(edge_vec.to(wide), dim=-1, keepdim=True)
+        if not torch.compiler.is_compiling() and edges:
+            if not bool(length.all()):
+                first = int((length[:, 0] == 0).nonzero()[0])
+                raise ValueError(f"edge_vec: edge {first} has length zero, and so no direction")
+            low, high = edge_index.aminmax()
+            if low < 0 or high >= x.shape[0]:
+                raise ValueError(f"edge_index: numbers of {x.shape[0]} nodes, got {int(low)} to {int(high)}")
         h = self.radial(edge_attr)
         if tuple(h.shape) != (edges, self.weight_numel):
             raise ValueError(f"radial: must return shape ({edges}, {self.weight_numel}), got {tuple(h.shape)}")
-        unit = edge_vec / torch.linalg.vector_norm(edge_vec, dim=-1, keepdim=True)
-        h = h.unflatten(1, (self.irreps_in.channels, len(self.irreps_sh.terms)))
+        unit = edge_vec.to(wide) / length
+        h = h.to(wide).unflatten(1, (self.irreps_in.channels, len(self.irreps_sh.terms)))
         source, target = edge_index
-        found = self.weight(self.form(self.unpack(x), h, unit, source, target))
+        found = self.weight(self.form(self.unpack(x).to(wide), h, unit, source, target))
         return self.pack.back(found.to(x.dtype), x.shape[:1])
 
     def extra_repr(self) -> str:

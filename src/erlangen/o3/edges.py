@@ -219,6 +219,10 @@ class OfScalars(nn.Module):
         self.register_buffer("degree", torch.tensor(of), persistent=False)
         self.register_buffer("component", torch.tensor(components(degrees_out)), persistent=False)
 
+    def wide(self, x: Tensor) -> torch.dtype:
+        """The dtype to compute in."""
+        return torch.promote_types(x.dtype, torch.float32)
+
     def forward(self, x: Tensor, h: Tensor, unit: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Shape ``(nodes, channels, components)``."""
         degree, component = self.get_buffer("degree"), self.get_buffer("component")

@@ -150,8 +150,9 @@ def _whole(
     batch, dtype = inputs[0].shape[:-1], inputs[0].dtype
     wide = torch.promote_types(dtype, torch.float32)
     route = kept_route(operation, method, lmaxes, lmax_out, wide, inputs[0].device)  # type: ignore[call-arg]
-    rows = [x.to(wide).reshape(batch.numel(), x.shape[-1]) for x in inputs]
-    return run(route, rows)[0].reshape(*batch, (lmax_out + 1) ** 2).to(dtype)
+    rows = [(x if dtype == wide else x.to(wide)).reshape(batch.numel(), x.shape[-1]) for x in inputs]
+    found = run(route, rows)[0].reshape(*batch, (lmax_out + 1) ** 2)
+    return found if dtype == wide else found.to(dtype)
 
 
 def _require_degree(operation: Operation, name: str, degree: object, largest: int | None = None) -> int:

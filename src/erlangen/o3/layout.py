@@ -47,7 +47,7 @@ class Unpack(nn.Module):
             raise TypeError(f"{self.name}: a tensor, got {type(x).__name__}")
         if not x.is_floating_point():
             raise TypeError(f"{self.name}: a real floating-point dtype, got {x.dtype}")
-        if tuple(x.shape[-len(self.shape) :]) != self.shape:
+        if x.shape[-len(self.shape) :] != self.shape:
             raise ValueError(f"{self.name}: shape (*, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
 
     def batch(self, x: Tensor) -> torch.Size:

@@ -70,28 +70,21 @@ class Plan(Constants):
         made = matrices(*self._key)
         self._pointwise, self.orders_in, self.order_out = made.pointwise, made.orders_in, made.order_out
         self.points = made.synthesis[0].shape[0]
+        self._names = (
+            tuple(f"analysis{f}" for f in range(len(made.analysis))),
+            tuple(f"synthesis{k}" for k in range(len(made.synthesis))),
+        )
         for f, constant in enumerate(made.analysis):
             self.keep(f"analysis{f}", padded(constant))
         for k, constant in enumerate(made.synthesis):
             # Values at points that were added are zero, and so are the rows that carry them back.
             self.keep(f"synthesis{k}", padded(padded(constant.mT).mT).contiguous())
 
-    def wide(self, x: Tensor) -> torch.dtype:
-        """The dtype to compute in.
-
-        Raises:
-            TypeError: when the input is finer than the constants.
-        """
-        own = self.analysis0.dtype
-        if x.dtype != own and torch.promote_types(x.dtype, own) != own:
-            raise TypeError(f"the module's constants are {own}, got an input of {x.dtype}: call module.to({x.dtype})")
-        return own
-
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Applies the operation to rows, shape ``(rows, components)`` each, in the orders of this plan."""
-        analysis = [getattr(self, f"analysis{f}") for f in range(len(self._pointwise.factors))]
-        synthesis = [getattr(self, f"synthesis{k}") for k in range(len(self._pointwise.parts))]
-        return self._pointwise(analysis, synthesis, *inputs)
+        buffers = self._buffers  # a module looks its attributes up more slowly than all else here takes
+        analysis, synthesis = [buffers[name] for name in self._names[0]], [buffers[name] for name in self._names[1]]
+        return self._pointwise(analysis, synthesis, *inputs)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
         """Shown by ``print(module)``."""

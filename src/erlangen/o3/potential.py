@@ -87,19 +87,26 @@ class GauntPotential(nn.Module):
         for name, value in (("cutoff", cutoff), ("neighbours", neighbours), ("scale", scale)):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"GauntPotential({name}): a positive number, got {value}")
-        if num_layers < 1:
-            raise ValueError(f"GauntPotential(num_layers): a whole number from 1, got {num_layers}")
+        sizes = {"channels": channels, "num_layers": num_layers, "num_radial": num_radial, "hidden": hidden}
+        for name, least, value in (("lmax", 0, lmax), *((name, 1, value) for name, value in sizes.items())):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"GauntPotential({name}): a whole number from {least}, got {value!r}")
         self.elements, self.cutoff = tuple(elements), float(cutoff)
         references = references or {}
         missing = [z for z in elements if z not in references] if references else []
         if missing:
             raise ValueError(f"GauntPotential(references): an energy for each element, got none for {missing[0]}")
+        strange = [z for z in elements if not math.isfinite(references.get(z, 0.0))]
+        if strange:
+            raise ValueError(f"GauntPotential(references): finite, got {references[strange[0]]} for {strange[0]}")
         kind = torch.full((max(elements) + 1,), -1)
         kind[elements] = torch.arange(len(elements))
         self.register_buffer("kind", kind, persistent=False)
         energies = [references.get(z, 0.0) for z in elements]
         self.register_buffer("references", torch.tensor(energies, dtype=torch.float64))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
+        # In the state, so that weights are not loaded into a potential of other atoms or neighbourhoods.
+        self.register_buffer("domain", torch.tensor([self.cutoff, *self.elements], dtype=torch.float64))
         self.embedding = nn.Embedding(len(elements), channels)
         self.layers = nn.ModuleList()
         scalars = f"{channels}x0e"
@@ -149,23 +156,31 @@ class GauntPotential(nn.Module):
 
         Returns:
             The energy of every system in float64, and the force on every atom in the dtype of the positions; with
-            gradients to the weights while training.
+            gradients, to the weights and to the positions, while training or where the positions want them.
+
+        Raises:
+            TypeError: when the positions are not float32 or float64: neighbours would be told apart too coarsely.
         """
+        if position.dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"position: float32 or float64, got {position.dtype}")
+        keep = torch.is_grad_enabled() and (self.training or position.requires_grad)
         if edge_index is None:
             edge_index = radius_graph(position, self.cutoff, batch)
         if batch is None:
             batch, num_systems = torch.zeros_like(numbers), num_systems or 1
         if num_systems is None:
             num_systems = int(batch.max()) + 1 if len(batch) else 0
-        with torch.enable_grad():
+        # Forces are derivatives, wherever they are asked for: also where others have switched derivatives off.
+        with torch.inference_mode(False), torch.enable_grad():
+            position, numbers, batch, edge_index = map(_recordable, (position, numbers, batch, edge_index))
             place = position if position.requires_grad else position.detach().requires_grad_(True)
             vectors = place[edge_index[0]] - place[edge_index[1]]
-            vectors = vectors if shift is None else vectors + shift
+            vectors = vectors if shift is None else vectors + _recordable(shift)
             energy = self.energy(vectors, self.kinds(numbers), edge_index, batch, num_systems)
             (slope,) = torch.autograd.grad(  # without any edge nothing depends on places
-                energy.sum(), place, create_graph=self.training, materialize_grads=True
+                energy.sum(), place, create_graph=keep, materialize_grads=True
             )
-        return (energy if self.training else energy.detach()), -slope
+        return (energy if keep else energy.detach()), -slope
 
     def kinds(self, numbers: Int[Tensor, " atoms"]) -> Int[Tensor, " atoms"]:
         """The place of each atom's element among ``elements``."""
@@ -201,9 +216,19 @@ class GauntPotential(nn.Module):
         atomic = self.get_buffer("scale").double() * atomic.double() + self.get_buffer("references").double()[kinds]
         return atomic.new_zeros(num_systems).index_add(0, batch, atomic)
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        given, own = state_dict.get(f"{prefix}domain"), self.get_buffer("domain")
+        if given is not None and not torch.equal(given.to(own), own):
+            cutoff, *elements = given.tolist()
+            raise ValueError(
+                f"state_dict: of a potential for elements {list(self.elements)} with cutoff {self.cutoff}, got one for "
+                f"elements {[int(z) for z in elements]} with cutoff {cutoff}"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> GauntPotential:
         # Energies of atoms stay in float64 whatever the weights are in: they are large, and only added.
-        exact = {name: self.get_buffer(name) for name in ("references", "scale")}
+        exact = {name: self.get_buffer(name) for name in ("references", "scale", "domain")}
         super()._apply(fn, recurse)
         for name, value in exact.items():
             setattr(self, name, value.to(self.get_buffer(name).device))
@@ -218,6 +243,11 @@ class GauntPotential(nn.Module):
         from erlangen.o3.calculator import PotentialCalculator
 
         return PotentialCalculator(self, **settings)
+
+
+def _recordable(x: Tensor) -> Tensor:
+    """A tensor that derivatives can be taken through: one made in inference mode is copied."""
+    return x.clone() if x.is_inference() else x
 
 
 class _Layer(nn.Module):

@@ -123,8 +123,9 @@ class GauntTensorProduct(nn.Module):
         Returns:
             Shape ``(*, irreps_out.dim)``, or ``(*, channels, width)``.
         """
-        x, y, batch = self.branches[0].broadcast(x, y)  # type: ignore[operator]
-        found = [branch(x, y) for branch in self.branches]
+        branches = list(self.branches)
+        x, y, batch = branches[0].broadcast(x, y)  # type: ignore[operator]
+        found = [branch(x, y) for branch in branches]
         return self.pack.back(found[0] if len(found) == 1 else torch.cat(found, -1), batch)
 
     def extra_repr(self) -> str:
@@ -151,6 +152,7 @@ class Branch(nn.Module):
         self.route = make_route(operation, method, (one.degrees, two.degrees), out.degrees)
         self.unpack1 = Unpack(one, layout, self.route.orders_in[0], "x")
         self.unpack2 = Unpack(two, layout, self.route.orders_in[1], "y")
+        self.as_they_are = layout == "channels" and self.unpack1.order is self.unpack2.order is None
         scale = [1.0] * len(out.terms)
         if normalization == "component":
             scale = component_scale(operation, one.degrees, two.degrees, out.degrees)
@@ -177,31 +179,34 @@ class Branch(nn.Module):
 
     def broadcast(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, torch.Size]:
         """Checks the inputs and makes their leading axes equal."""
-        self.unpack1.check(x)
-        self.unpack2.check(y)
+        unpack1, unpack2 = self.unpack1, self.unpack2
+        unpack1.check(x)
+        unpack2.check(y)
         if x.dtype != y.dtype:
             raise TypeError(f"x, y: of one dtype, got {x.dtype} and {y.dtype}")
-        one, two = self.unpack1.batch(x), self.unpack2.batch(y)
+        one, two = unpack1.batch(x), unpack2.batch(y)
         if one == two:
             return x, y, one
         try:
             batch = torch.broadcast_shapes(one, two)
         except RuntimeError:
             raise ValueError(f"x, y: leading axes that broadcast, got {tuple(one)} and {tuple(two)}") from None
-        return x.expand(*batch, *self.unpack1.shape), y.expand(*batch, *self.unpack2.shape), batch
+        return x.expand(*batch, *unpack1.shape), y.expand(*batch, *unpack2.shape), batch
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Two inputs of one batch to ``(items, channels, components)``."""
-        a, b = self.unpack1(x), self.unpack2(y)
+        a, b = (x, y) if self.as_they_are and x.ndim == 3 else (self.unpack1(x), self.unpack2(y))
         if self.weight1 is not None and self.weight2 is not None:
             a, b = self.weight1(a), self.weight2(b)
         items, channels, _ = a.shape
         if b.shape[1] != channels:
             b = b.expand(-1, channels, -1)
-        wide = self.route.wide(a)
-        rows = [t.to(wide).reshape(items * channels, t.shape[2]) for t in (a, b)]
-        z = self.route(*rows)[0].reshape(items, channels, self.width)
-        return (z if self.weight3 is None else self.weight3(z)).to(x.dtype)
+        route = self.route
+        wide = route.wide(a)
+        rows = [(t if t.dtype == wide else t.to(wide)).reshape(items * channels, t.shape[2]) for t in (a, b)]
+        z = route(*rows)[0].view(items, channels, self.width)
+        z = z if self.weight3 is None else self.weight3(z)
+        return z if z.dtype == x.dtype else z.to(x.dtype)
 
 
 class DegreeWeight(Constants):

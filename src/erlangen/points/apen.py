@@ -102,10 +102,10 @@ class APEN(nn.Module):
         task: str = "graph",
         *,
         parts: int = 32,
-        sigmas: Sequence[float] | None = None,
+        sigmas: Sequence[int | float] | None = None,
         channels: int = 32,
-        length: float = 1.0,
-        tau: float = 0.0,
+        length: int | float = 1.0,
+        tau: int | float = 0.0,
     ) -> None:
         super().__init__()
         sizes = {"in_scalar": in_scalar, "hidden": hidden, "out_scalar": out_scalar, "num_layers": num_layers}
@@ -188,7 +188,7 @@ class APEN(nn.Module):
 
 
 def vote_loss(
-    votes: Sequence[Float[Tensor, "nodes dim"]], centers: Float[Tensor, "nodes dim"], length: float = 1.0
+    votes: Sequence[Float[Tensor, "nodes dim"]], centers: Float[Tensor, "nodes dim"], length: int | float = 1.0
 ) -> Float[Tensor, ""]:
     r"""How far votes are from the true centres, :math:`\sum_l \mathrm{mean}\, |Y_l - c| / \mathrm{length}`.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from erlangen.points.mixture import Mixture, Padded, repulsion, responsibilities
 
 
-def score(points: Padded, mixture: Mixture, share: Tensor, sigma: float) -> Tensor:
+def score(points: Padded, mixture: Mixture, share: Tensor, sigma: int | float) -> Tensor:
     """Derivative of the log-likelihood by centres and logits, ``(clouds, parts * (dim + 1))``.
 
     Args:
@@ -34,7 +34,7 @@ def score(points: Padded, mixture: Mixture, share: Tensor, sigma: float) -> Tens
     return torch.cat([centers.flatten(1), logits], 1)
 
 
-def observed_information(points: Padded, mixture: Mixture, sigma: float, tau: float = 0.0) -> Tensor:
+def observed_information(points: Padded, mixture: Mixture, sigma: int | float, tau: int | float = 0.0) -> Tensor:
     r"""Minus the Hessian of the objective by centres and logits, ``(clouds, parts * (dim + 1), parts * (dim + 1))``.
 
     With :math:`z_{ij} = (y_i - \mu_j) / \sigma^2`, responsibilities :math:`r_{ij}`, and :math:`u_i` the vector of all
@@ -78,7 +78,7 @@ def observed_information(points: Padded, mixture: Mixture, sigma: float, tau: fl
     return torch.where(both, information, torch.eye(keep.shape[1], dtype=y.dtype, device=y.device))
 
 
-def _repulsion_hessian(mixture: Mixture, sigma: float) -> Tensor:
+def _repulsion_hessian(mixture: Mixture, sigma: int | float) -> Tensor:
     parts, dim = mixture.centers.shape[1:]
 
     def value(alpha: Tensor, there: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def _repulsion_hessian(mixture: Mixture, sigma: float) -> Tensor:
     return torch.vmap(torch.func.hessian(value))(alpha, there)
 
 
-def follow(points: Padded, fitted: Mixture, sigma: float, tau: float = 0.0) -> Mixture:
+def follow(points: Padded, fitted: Mixture, sigma: int | float, tau: int | float = 0.0) -> Mixture:
     """The mixture, with the derivative that it has as a function of the points.
 
     Where a fit has not reached a maximum (the information is not positive definite) the complete-data information
@@ -124,7 +124,7 @@ def follow(points: Padded, fitted: Mixture, sigma: float, tau: float = 0.0) -> M
     return Mixture(centers, torch.where(fitted.there, weights.softmax(1), 0.0))
 
 
-def _complete_information(points: Padded, mixture: Mixture, sigma: float) -> Tensor:
+def _complete_information(points: Padded, mixture: Mixture, sigma: int | float) -> Tensor:
     count = responsibilities(points, mixture, sigma).sum(1).clamp_min(1e-9)
     dim = mixture.centers.shape[-1]
     return torch.cat([count.repeat_interleave(dim, 1) / sigma**2, count], 1).diag_embed()

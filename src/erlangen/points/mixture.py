@@ -16,10 +16,12 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 #: Squared distances of centres below this many squared sigmas no longer count as smaller.
 CLOSEST = 1e-6
+#: Shares below the smallest positive number to this power are zero.
+LEAST_SHARE = 0.92
 
 
 class Padded(NamedTuple):
@@ -65,37 +67,47 @@ class Mixture(NamedTuple):
         return self.weights > 0
 
 
-def log_joint(points: Tensor, mixture: Mixture, sigma: float) -> Tensor:
+def log_joint(points: Tensor, mixture: Mixture, sigma: int | float) -> Tensor:
     """log of weight times density, up to the densities' common factor, ``(clouds, size, parts)``."""
     distance = torch.cdist(points, mixture.centers, compute_mode="donot_use_mm_for_euclid_dist").square()
     weight = torch.where(mixture.there, mixture.weights, 1.0).log()
     return torch.where(mixture.there[:, None], weight[:, None] - distance / (2 * sigma**2), -torch.inf)
 
 
-def responsibilities(points: Padded, mixture: Mixture, sigma: float) -> Tensor:
+def responsibilities(points: Padded, mixture: Mixture, sigma: int | float) -> Tensor:
     """The probability of each part for each point, ``(clouds, size, parts)``; zero for padding."""
-    return torch.where(points.valid[..., None], log_joint(points.values, mixture, sigma).softmax(-1), 0.0)
+    return torch.where(points.valid[..., None], _levels(points.values, mixture, sigma).softmax(-1), 0.0)
 
 
-def negative_log_likelihood(points: Padded, mixture: Mixture, sigma: float) -> Tensor:
+def _levels(points: Tensor, mixture: Mixture, sigma: int | float) -> Tensor:
+    """Logits of the probabilities of parts, of any rows: what all parts of a point share, its square, is left out."""
+    there = mixture.there
+    level = torch.where(there, mixture.weights, 1.0).log() - mixture.centers.square().sum(-1) / (2 * sigma**2)
+    # A cloud without any part has no points either; all of its rows are padding.
+    level = torch.where(there | ~there.any(-1, keepdim=True), level, -torch.inf)
+    rows = torch.cat([points, torch.ones_like(points[..., :1])], -1)
+    return rows @ torch.cat([mixture.centers / sigma**2, level[..., None]], -1).mT
+
+
+def negative_log_likelihood(points: Padded, mixture: Mixture, sigma: int | float) -> Tensor:
     """Of each cloud, ``(clouds,)``."""
     dim = points.values.shape[-1]
     each = log_joint(points.values, mixture, sigma).logsumexp(-1) - dim / 2 * math.log(2 * math.pi * sigma**2)
     return -torch.where(points.valid, each, 0.0).sum(-1)
 
 
-def repulsion(centers: Tensor, weights: Tensor, sigma: float) -> Tensor:
+def repulsion(centers: Tensor, weights: Tensor, sigma: int | float) -> Tensor:
     r""":math:`\sum_{j \ne j'} \pi_j \pi_{j'} \log \mathrm{KL}_{jj'}` of each cloud."""
     return (weights[..., None] * weights[..., None, :] * _log_divergence(centers, sigma)).sum((-1, -2))
 
 
-def _log_divergence(centers: Tensor, sigma: float) -> Tensor:
+def _log_divergence(centers: Tensor, sigma: int | float) -> Tensor:
     """log KL of every pair of components; zero on the diagonal."""
     square = _squares(centers, sigma)
     return (square / (2 * sigma**2)).log()
 
 
-def _squares(centers: Tensor, sigma: float) -> Tensor:
+def _squares(centers: Tensor, sigma: int | float) -> Tensor:
     """Squared distances of centres, not below the smallest that counts; on the diagonal 2 sigma^2."""
     difference = centers[..., :, None, :] - centers[..., None, :, :]
     square = difference.square().sum(-1).clamp_min(CLOSEST * sigma**2)
@@ -103,7 +115,7 @@ def _squares(centers: Tensor, sigma: float) -> Tensor:
     return torch.where(eye, 2 * sigma**2, square)
 
 
-def em_step(points: Padded, mixture: Mixture, sigma: float, tau: float = 0.0) -> Mixture:
+def em_step(points: Padded, mixture: Mixture, sigma: int | float, tau: int | float = 0.0) -> Mixture:
     r"""One step of expectation maximisation.
 
     Without the second term the likelihood cannot fall. With it, its pull on centres and weights is taken at the old
@@ -113,11 +125,20 @@ def em_step(points: Padded, mixture: Mixture, sigma: float, tau: float = 0.0) ->
        \frac{\mu_j - \mu_{j'}}{\|\mu_j - \mu_{j'}\|^2}, \qquad
        \pi_j \propto N_j + 2 \tau \pi_j \sum_{j'} \pi_{j'} \log \mathrm{KL}_{jj'}
     """
-    share = responsibilities(points, mixture, sigma)
-    count = share.sum(1)
+    if not mixture.weights.numel():
+        return mixture
+    levels = _levels(points.values, mixture, sigma)
+    # Exponentials that are hardly numbers any more take ten times as long: they are left out.
+    least = LEAST_SHARE * math.log(torch.finfo(levels.dtype).tiny)
+    share = levels.sub_(levels.amax(-1, keepdim=True)).clamp_(min=least).exp_()
+    share = nn.functional.threshold_(share, 1.01 * math.exp(least), 0.0)
+    # Points are divided by what their shares sum to, which are many more. Padding is zero, also in what counts points.
+    rows = torch.cat([points.values, points.valid[..., None].to(points.values.dtype)], -1)
+    sums = share.mT @ (rows / share.sum(-1, keepdim=True))
+    count = sums[..., -1]
     held = count > 0
     safe = torch.where(held, count, 1.0)
-    centers = (share.mT @ points.values) / safe[..., None]
+    centers = sums[..., :-1] / safe[..., None]
     if tau:
         weights = mixture.weights
         pull = weights[..., None, :] / _squares(mixture.centers, sigma)
@@ -129,7 +150,7 @@ def em_step(points: Padded, mixture: Mixture, sigma: float, tau: float = 0.0) ->
     return Mixture(centers, _normalised(count))
 
 
-def merged(mixture: Mixture, radius: float, least: float) -> Mixture:
+def merged(mixture: Mixture, radius: int | float, least: float) -> Mixture:
     """Keeps centres greedily, the heaviest first, and drops those nearer than ``radius`` to one that is kept.
 
     Components lighter than ``least`` are dropped, too. Instead of going through the components one by one, each round

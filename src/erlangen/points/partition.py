@@ -77,9 +77,12 @@ class Partition(NamedTuple):
         tensor([2, 0, 2, 1])
         """
         labels, batch = _read("Partition.from_labels(labels)", labels, batch)
-        pairs, cell = torch.stack([batch, labels]).unique(dim=1, return_inverse=True)
-        clouds = int(batch[-1]) + 1 if len(batch) else 0
-        num_parts = torch.bincount(pairs[0], minlength=clouds)
+        if not len(labels):
+            return cls(labels, batch, batch)
+        labels = labels.unique(return_inverse=True)[1]
+        span = int(labels.max()) + 1
+        pairs, cell = (span * batch + labels).unique(return_inverse=True)
+        num_parts = torch.bincount(pairs // span, minlength=int(batch[-1]) + 1)
         return cls(cell - (num_parts.cumsum(0) - num_parts)[batch], batch, num_parts)
 
     @classmethod

@@ -124,8 +124,9 @@ def pair_purity(part: Partition, true_part: Partition) -> Float[Tensor, " clouds
     """
     require_same_clouds("pair_purity(true_part)", part, true_part)
     clouds = len(part.num_parts)
-    both, sizes = torch.stack([part.cell, true_part.cell]).unique(dim=1, return_counts=True)
-    pure = segment_sum((sizes * (sizes - 1)).double(), part.cloud_of_cell[both[0]], clouds)
+    theirs = max(true_part.num_cells, 1)
+    both, sizes = (theirs * part.cell + true_part.cell).unique(return_counts=True)
+    pure = segment_sum((sizes * (sizes - 1)).double(), part.cloud_of_cell[both // theirs], clouds)
     pairs = segment_sum((part.sizes * (part.sizes - 1)).double(), part.cloud_of_cell, clouds)
     return torch.where(pairs > 0, pure / pairs.clamp_min(1), 1.0)
 
@@ -136,7 +137,7 @@ def piecewise_equivariance_error(
     true_part: Partition,
     num: int = 20,
     group: E | SE = E(3),
-    spread: float = 1.0,
+    spread: int | float = 1.0,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, " num"]:
     r"""How much independent motions of the true parts change what should move along.
@@ -189,7 +190,7 @@ def piecewise_equivariance_error(
 
 
 def move_parts(
-    pos: Float[Tensor, "nodes dim"], part: Partition, g: Element, group: E | SE = E(3), spread: float = 1.0
+    pos: Float[Tensor, "nodes dim"], part: Partition, g: Element, group: E | SE = E(3), spread: int | float = 1.0
 ) -> Float[Tensor, "nodes dim"]:
     r""":math:`g \cdot (X, Z)`: every part moved by its own element.
 
@@ -203,7 +204,7 @@ def move_parts(
     Raises:
         ValueError: if there are not as many elements as parts.
     """
-    matrix, shift = group.matrix(g).to(pos.device), group.translation(g)
+    matrix, shift = group.matrix(g).to(pos.device, torch.float64), group.translation(g)
     assert shift is not None
     if matrix.shape[0] != part.num_cells:
         raise ValueError(f"move_parts(g): an element for each of {part.num_cells} parts, got {matrix.shape[0]}")

@@ -59,6 +59,12 @@ CATALOG: tuple[Entry, ...] = (
         "Tensor Products, 2024",
     ),
     Entry(
+        "apen",
+        "Networks on points whose parts move independently, and that find out what their parts are",
+        ("oneshot", "articulated", "bound", "lambda"),
+        paper="Atzmon, Huang, Williams, Litany, Approximately Piecewise E(3) Equivariant Point Networks, 2024",
+    ),
+    Entry(
         "tinvnn",
         "Any backbone on coordinates that rotations, shifts and scale do not change: shapes, tours, routes, metrics",
         ("pointcloud", "tsp", "cvrp", "metric"),

@@ -175,7 +175,7 @@ def molecular_dynamics(
         raise ValueError(f"out: a file in a folder that is there, and not the file to start from, got {out}")
     rng = np.random.default_rng(seed)
     try:
-        atoms = io.read(start)
+        atoms = io.read(start, do_not_split_by_at_sign=True)
     except Exception as error:  # each of ASE's readers has its own
         raise ValueError(f"{start}: ASE cannot read it ({type(error).__name__}: {error})") from error
     potential.kinds(torch.tensor(atoms.numbers))
