@@ -66,5 +66,3 @@ def numbers_of_scenes_of_parts_of_the_plane(generator):
 @promise
 def whole_scenes(generator):
     return APEN(0, 8, 3, 2, parts=1), scenes(generator)
-
-

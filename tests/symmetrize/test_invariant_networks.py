@@ -9,7 +9,7 @@ from torch import nn
 from erlangen.audit import audit
 from erlangen.groups import CO, SE, Affine, E
 from erlangen.points import PointGNN, PointNet, PointOutput
-from erlangen.symmetrize import TransformationInvariant
+from erlangen.symmetrize import TransformationInvariant, mds_coordinates
 
 
 class Attention(nn.Module):
@@ -165,6 +165,31 @@ def test_what_has_no_meaning_is_refused(make, problem, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=problem):
         make()
+
+
+def test_the_backbone_sees_canonical_coordinates_and_no_others():
+    seen = {}
+
+    class Spy(nn.Module):
+        def forward(self, x, pos, batch=None, vec=None, charge=None):
+            seen.update(x=x, pos=pos, batch=batch, vec=vec, charge=charge)
+            return pos.sum(1)
+
+    x, pos, batch = flat()
+    vec, charge = skewed(22, 1, 3), torch.ones(22)
+    TransformationInvariant(Spy())(x, pos, batch, vec=vec, charge=charge)
+    placed = mds_coordinates(pos, batch, vectors=vec)
+    assert torch.equal(seen["pos"], placed.coords) and torch.equal(seen["vec"], placed.vectors)
+    assert seen["x"] is x and seen["batch"] is batch and seen["charge"] is charge
+
+
+def test_a_backbone_must_name_its_arguments():
+    class Anything(nn.Module):
+        def forward(self, *inputs):
+            return inputs[0]
+
+    with pytest.raises(ValueError, match=r"takes \*inputs, which names no coordinates"):
+        TransformationInvariant(Anything())
 
 
 def test_containers_of_outputs():

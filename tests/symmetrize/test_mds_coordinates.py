@@ -189,6 +189,15 @@ def test_padding_changes_nothing(dtype):
         )
 
 
+def test_padding_of_all_patterns_of_signs_is_zero():
+    x, mask = skewed(3, 9, 3), torch.arange(9) < torch.tensor([[7], [9], [8]])
+    placed = mds_coordinates(x, mask=mask, vectors=x, sign="average")
+    one = mds_coordinates(x, mask=mask)
+    assert not placed.coords[:, ~mask].any() and not placed.vectors[:, ~mask].any()
+    torch.testing.assert_close(placed.coords[0], one.coords)
+    torch.testing.assert_close(placed.coords.abs(), one.coords.abs().expand(8, 3, 9, 3))
+
+
 def test_flat_clouds_are_the_clouds_one_by_one():
     clouds = [skewed(n, 3, seed=n) for n in (9, 30, 14)]
     batch = torch.arange(3).repeat_interleave(torch.tensor([9, 30, 14]))
@@ -223,16 +232,37 @@ def test_weights_count_as_repetitions():
 
 def test_large_batches_in_parts_are_what_they_are_whole(monkeypatch):
     x, mask = skewed(11, 20, 3), torch.rand(11, 20, generator=seeded()) < 0.8
-    for options in ({}, {"sign": "average"}, {"mask": mask}):
+    for options in ({}, {"sign": "average"}, {"mask": mask}, {"mask": mask, "sign": "average"}):
         whole = mds_coordinates(x, **options)
         with monkeypatch.context() as patched:
-            patched.setattr("erlangen.symmetrize.canonical.CACHED", 200)
+            patched.setattr("erlangen.symmetrize.coordinates.CACHED", 200)
             parts = mds_coordinates(x, **options)
         for name in ("coords", "rotation", "center", "scale", "spectrum", "gap", "moment"):
             torch.testing.assert_close(getattr(parts, name), getattr(whole, name))
 
 
 # ---------------------------------------------------------------- there and back
+@pytest.mark.parametrize("sizes", [(9, 30, 14, 11), (12, 12, 12), (4, 5, 40)], ids=["some", "equal", "uneven"])
+@pytest.mark.parametrize("options", [{}, {"sign": "average"}, {"scale": "max", "sign": "moment-so"}])
+def test_sorted_flat_clouds_are_what_they_are_unsorted(sizes, options, monkeypatch):
+    batch = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    x = torch.cat([skewed(n, 3, seed=n + i) for i, n in enumerate(sizes)]).requires_grad_()
+    weight = torch.rand(len(x), generator=seeded(), dtype=torch.float64) + 0.5
+    shuffle = torch.randperm(len(x), generator=seeded(1))
+    for w in (None, weight):
+        shuffled = mds_coordinates(x[shuffle], batch[shuffle], weight=None if w is None else w[shuffle], **options)
+        for numbers in (2**17, 60):
+            monkeypatch.setattr("erlangen.symmetrize.coordinates.CACHED", numbers)
+            placed = mds_coordinates(x, batch, weight=w, **options)
+            torch.testing.assert_close(placed.coords[..., shuffle, :], shuffled.coords, rtol=0, atol=1e-12)
+            torch.testing.assert_close(placed.rotation, shuffled.rotation, rtol=0, atol=1e-12)
+            torch.testing.assert_close(placed.scale, shuffled.scale)
+        slopes = [
+            torch.autograd.grad(p.coords[..., 0].pow(3).sum(), x, retain_graph=True)[0] for p in (placed, shuffled)
+        ]
+        torch.testing.assert_close(*slopes)
+
+
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("scale", ["rms", "max", None])
 def test_there_and_back(flat, scale):

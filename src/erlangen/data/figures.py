@@ -12,11 +12,15 @@ from torch import Tensor
 from erlangen.groups import SO
 
 LIMBS = ("torso", "head", "left arm", "right arm", "left leg", "right leg")
-#: Half axes of the mean figure: across, front to back, along.
-HALF = ((0.32, 0.2, 0.5), (0.2, 0.2, 0.26), *((0.1, 0.1, 0.42),) * 2, *((0.13, 0.13, 0.5),) * 2)
-#: Where each limb is joined to the torso, in its half axes, and the direction in which it hangs when at rest.
-JOINT = ((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (-1.0, 0.0, 0.75), (1.0, 0.0, 0.75), (-0.55, 0.0, -0.9), (0.55, 0.0, -0.9))
-REST = ((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), *((0.0, 0.0, -1.0),) * 4)
+#: What kind each limb is of: left and right are mirror images, so that reflections tell nothing but kinds apart.
+KINDS = ("torso", "head", "arm", "leg")
+KIND = (0, 1, 2, 2, 3, 3)
+#: Half axes of the mean figure at rest: across, front to back, up.
+HALF = ((0.32, 0.2, 0.5), (0.2, 0.2, 0.26), *((0.42, 0.1, 0.1),) * 2, *((0.13, 0.13, 0.5),) * 2)
+#: Where each limb is joined to the torso, in its half axes, and the direction in which it points when at rest.
+JOINT = ((0.0, 0.0, 0.0), (0.0, 0.0, 1.05), (-1.0, 0.0, 0.7), (1.0, 0.0, 0.7), (-0.6, 0.0, -1.0), (0.6, 0.0, -1.0))
+#: Arms are stretched out to the sides.
+REST = ((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (-1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 0.0, -1.0))
 SPREAD = 0.25
 NOISE = 0.01
 

@@ -39,8 +39,8 @@ class GaussianPartition(nn.Module):
 
     Centres and weights start as the mean vote and the share of each part of the partition so far, and are fitted by
     expectation maximisation; after each step, centres nearer than ``merge_radius`` to a heavier one are dropped, so
-    that parts grow together. All clouds are fitted at once, in float64. Distances alone count: a motion of a cloud's
-    votes in E(d) moves its centres and changes nothing else.
+    that parts grow together. All clouds are fitted at once, in the precision of the votes. Distances alone count: a
+    motion of a cloud's votes in E(d) moves its centres and changes nothing else.
 
     Args:
         sigma: standard deviation, in the units of the votes.
@@ -103,11 +103,11 @@ class GaussianPartition(nn.Module):
         if not bool(votes.isfinite().all()):
             first = int((~votes.isfinite()).any(1).nonzero()[0])
             raise ValueError(f"GaussianPartition(votes): finite numbers, got {votes[first].tolist()} at point {first}")
-        clouds = len(part.num_parts)
+        clouds, dtype = len(part.num_parts), votes.dtype
         # Seen from the mean vote, distances keep their precision wherever the cloud lies.
-        exact = votes.double()
-        middle = segment_mean(exact.detach(), part.batch, clouds)
-        points = padded(exact - middle[part.batch], part.batch, clouds)
+        votes = votes if votes.dtype == torch.float64 else votes.float()
+        middle = segment_mean(votes.detach(), part.batch, clouds)
+        points = padded(votes - middle[part.batch], part.batch, clouds)
         with torch.no_grad():
             constant = points._replace(values=points.values.detach())
             mixture = self._start(points.flat(constant.values), part)
@@ -115,13 +115,16 @@ class GaussianPartition(nn.Module):
                 mixture = em_step(constant, mixture, self.sigma, self.tau)
                 if self.merge_radius:
                     mixture = merged(mixture, self.merge_radius, self.LEAST)
-            best = points.flat(log_joint(constant.values, mixture, self.sigma)).argmax(-1)
+            logs = points.flat(log_joint(constant.values, mixture, self.sigma))
+            best = logs.argmax(-1) if len(votes) else part.index
             mixture, partition = _compact(mixture, best, part.batch)
         if self.implicit_grad and votes.requires_grad and torch.is_grad_enabled():
-            mixture = follow(points, mixture, self.sigma, self.tau)
+            exact = Mixture(mixture.centers.double(), mixture.weights.double())
+            followed = follow(points._replace(values=points.values.double()), exact, self.sigma, self.tau)
+            mixture = Mixture(followed.centers.to(votes), followed.weights.to(votes))
         soft = points.flat(log_joint(points.values, mixture, self.sigma).softmax(-1))
         centers = mixture.centers + middle[:, None] * mixture.there[..., None]
-        return SoftPartition(soft.to(votes.dtype), partition, centers.to(votes.dtype), mixture.weights.to(votes.dtype))
+        return SoftPartition(soft.to(dtype), partition, centers.to(dtype), mixture.weights.to(dtype))
 
     def _start(self, votes: Tensor, part: Partition) -> Mixture:
         clouds, cells = len(part.num_parts), part.num_cells

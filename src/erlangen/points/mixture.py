@@ -16,10 +16,12 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 #: Squared distances of centres below this many squared sigmas no longer count as smaller.
 CLOSEST = 1e-6
+#: Shares below the smallest positive number to this power are zero.
+LEAST_SHARE = 0.92
 
 
 class Padded(NamedTuple):
@@ -74,7 +76,17 @@ def log_joint(points: Tensor, mixture: Mixture, sigma: int | float) -> Tensor:
 
 def responsibilities(points: Padded, mixture: Mixture, sigma: int | float) -> Tensor:
     """The probability of each part for each point, ``(clouds, size, parts)``; zero for padding."""
-    return torch.where(points.valid[..., None], log_joint(points.values, mixture, sigma).softmax(-1), 0.0)
+    return torch.where(points.valid[..., None], _levels(points.values, mixture, sigma).softmax(-1), 0.0)
+
+
+def _levels(points: Tensor, mixture: Mixture, sigma: int | float) -> Tensor:
+    """Logits of the probabilities of parts, of any rows: what all parts of a point share, its square, is left out."""
+    there = mixture.there
+    level = torch.where(there, mixture.weights, 1.0).log() - mixture.centers.square().sum(-1) / (2 * sigma**2)
+    # A cloud without any part has no points either; all of its rows are padding.
+    level = torch.where(there | ~there.any(-1, keepdim=True), level, -torch.inf)
+    rows = torch.cat([points, torch.ones_like(points[..., :1])], -1)
+    return rows @ torch.cat([mixture.centers / sigma**2, level[..., None]], -1).mT
 
 
 def negative_log_likelihood(points: Padded, mixture: Mixture, sigma: int | float) -> Tensor:
@@ -113,11 +125,20 @@ def em_step(points: Padded, mixture: Mixture, sigma: int | float, tau: int | flo
        \frac{\mu_j - \mu_{j'}}{\|\mu_j - \mu_{j'}\|^2}, \qquad
        \pi_j \propto N_j + 2 \tau \pi_j \sum_{j'} \pi_{j'} \log \mathrm{KL}_{jj'}
     """
-    share = responsibilities(points, mixture, sigma)
-    count = share.sum(1)
+    if not mixture.weights.numel():
+        return mixture
+    levels = _levels(points.values, mixture, sigma)
+    # Exponentials that are hardly numbers any more take ten times as long: they are left out.
+    least = LEAST_SHARE * math.log(torch.finfo(levels.dtype).tiny)
+    share = levels.sub_(levels.amax(-1, keepdim=True)).clamp_(min=least).exp_()
+    share = nn.functional.threshold_(share, 1.01 * math.exp(least), 0.0)
+    # Points are divided by what their shares sum to, which are many more. Padding is zero, also in what counts points.
+    rows = torch.cat([points.values, points.valid[..., None].to(points.values.dtype)], -1)
+    sums = share.mT @ (rows / share.sum(-1, keepdim=True))
+    count = sums[..., -1]
     held = count > 0
     safe = torch.where(held, count, 1.0)
-    centers = (share.mT @ points.values) / safe[..., None]
+    centers = sums[..., :-1] / safe[..., None]
     if tau:
         weights = mixture.weights
         pull = weights[..., None, :] / _squares(mixture.centers, sigma)

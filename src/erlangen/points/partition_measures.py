@@ -204,7 +204,7 @@ def move_parts(
     Raises:
         ValueError: if there are not as many elements as parts.
     """
-    matrix, shift = group.matrix(g).to(pos.device), group.translation(g)
+    matrix, shift = group.matrix(g).to(pos.device, torch.float64), group.translation(g)
     assert shift is not None
     if matrix.shape[0] != part.num_cells:
         raise ValueError(f"move_parts(g): an element for each of {part.num_cells} parts, got {matrix.shape[0]}")

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from erlangen.groups import SE, BatchVector, E, Fixed, Nodes, Points, Symmetric, Symmetry, Vector
-from erlangen.points.flat import segment_sum
+from erlangen.points.flat import segment_max, segment_sum
 from erlangen.points.output import PointOutput
 from erlangen.points.partition import Partition
 from erlangen.symmetrize import PCAFrame
@@ -119,6 +119,8 @@ class PiecewiseEquivariant(nn.Module):
                 f"PiecewiseEquivariant(pos, part): shapes (nodes, {self.dim}) and (nodes,), got {tuple(pos.shape)} and "
                 f"{tuple(cell.shape)}"
             )
+        self._require("x", x, (len(pos),), "in_scalar", ())
+        self._require("vec", vec, (len(pos),), "in_vector", (self.dim,))
         local, axes, known = self._local(pos, cell, count)
         seen = [local[:, None]]
         if vec is not None:
@@ -140,6 +142,16 @@ class PiecewiseEquivariant(nn.Module):
         vector = (vector * self.signs[:, None, None].to(y.dtype)).mean(0)
         return PointOutput(scalar, vector @ axes.mT.to(y.dtype))
 
+    def _require(
+        self, name: str, value: Tensor | None, before: tuple[int, ...], width: str, after: tuple[int, ...]
+    ) -> None:
+        """Refuses features or vectors of another width than the backbone takes, where it says so."""
+        takes = getattr(self.backbone, width, None)
+        shape = None if value is None else tuple(value.shape)
+        if takes is None or shape == (*before, takes, *after) or (takes == 0 and value is None):
+            return
+        raise ValueError(f"PiecewiseEquivariant({name}): shape {(*before, takes, *after)}, got {shape}")
+
     def _local(self, pos: Tensor, cell: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Every point relative to the centroid of its part, in the axes of its part, or its own where those are not.
 
@@ -157,7 +169,8 @@ class PiecewiseEquivariant(nn.Module):
         moments = segment_sum(local.detach().square(), cell, count)
         sizes = torch.bincount(cell, minlength=count)
         # Points that coincide are apart by the rounding of their centroid, which is no direction.
-        alone = moments[:, -1] <= sizes * (ROUNDING * pos.detach().double().abs().amax()).square()
+        largest = segment_max(pos.detach().double().abs().amax(1), cell, count)
+        alone = moments[:, -1] <= sizes * (ROUNDING * largest).square()
         near = (moments.diff(dim=1) <= GAP * moments[:, -1:]) | alone[:, None]
         if not bool(near.any()):
             return local, axes, torch.ones_like(local, dtype=torch.bool)

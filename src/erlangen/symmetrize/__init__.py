@@ -1,12 +1,7 @@
 """Any backbone made symmetric: frames and averages over them, and invariant coordinates."""
 
-from erlangen.symmetrize.canonical import (
-    Canonical,
-    MDSCanonicalizer,
-    from_canonical,
-    mds_coordinates,
-    to_canonical,
-)
+from erlangen.symmetrize.canonical import Canonical, from_canonical, to_canonical
+from erlangen.symmetrize.coordinates import MDSCanonicalizer, mds_coordinates
 from erlangen.symmetrize.fixed_signs import FixedSigns
 from erlangen.symmetrize.frame import Frame
 from erlangen.symmetrize.invariant import TransformationInvariant

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from erlangen.extras import require
-from erlangen.symmetrize.canonical import mds_coordinates
+from erlangen.symmetrize.coordinates import mds_coordinates
 
 _PURPOSE = "a transformer of scikit-learn"
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class CanonicalCoordinatesTransformer(ClassNamePrefixFeaturesOutMixin, Transform
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_features_in_
+        return len(self.center_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from erlangen.extras import require
-from erlangen.symmetrize.canonical import MDSCanonicalizer, to_canonical
+from erlangen.symmetrize.canonical import to_canonical
+from erlangen.symmetrize.coordinates import MDSCanonicalizer
 
 if TYPE_CHECKING:
     from torch_geometric.transforms import BaseTransform

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from erlangen.groups.action import require_finite
-
 
 @dataclass(frozen=True)
 class Clouds:
@@ -107,13 +105,53 @@ class Clouds:
         return torch.cat([values, values.new_zeros(1, f)]).gather(0, place)
 
     def split(self, numbers: int) -> list[Clouds]:
-        """Parts of about so many numbers, if clouds are rows of a batch on the CPU; else all of them in one."""
-        size = self.x.shape[-2:].numel()
-        step = max(1, numbers // max(1, size))
-        if self.graph is not None or self.x.device.type != "cpu" or self.count <= step:
+        """Parts of about so many numbers, on the CPU; clouds stay whole, so those of an unsorted batch in one part."""
+        if self.x.numel() <= numbers or self.count < 2 or self.x.device.type != "cpu":
             return [self]
-        weights = [None] * self.count if self.weight is None else self.weight.split(step)
-        return [Clouds(x, None, w, len(x)) for x, w in zip(self.x.split(step), weights, strict=False)]
+        if self.graph is None:
+            step = max(1, numbers // self.x.shape[-2:].numel())
+            weights = [None] * self.count if self.weight is None else self.weight.split(step)
+            return [Clouds(x, None, w, len(x)) for x, w in zip(self.x.split(step), weights, strict=False)]
+        if bool((self.graph[1:] < self.graph[:-1]).any()):
+            return [self]
+        ends = torch.bincount(self.graph, minlength=self.count).cumsum(0).tolist()
+        parts, first, start = [], 0, 0
+        for cloud, end in enumerate(ends):
+            if (end - start) * self.x.shape[-1] >= numbers or cloud == self.count - 1:
+                weight = None if self.weight is None else self.weight[start:end]
+                parts.append(Clouds(self.x[start:end], self.graph[start:end] - first, weight, cloud + 1 - first))
+                first, start = cloud + 1, end
+        return parts
+
+    def padded(self) -> tuple[Clouds, Tensor | None]:
+        """Flat clouds in order as rows of a batch, which is faster to work on, and which points of these are there.
+
+        None where all are. Unsorted clouds, and those whose sizes differ so much that most rows would be empty, stay
+        as they are.
+        """
+        if self.graph is None or not self.count or bool((self.graph[1:] < self.graph[:-1]).any()):
+            return self, None
+        sizes = torch.bincount(self.graph, minlength=self.count)
+        n, (nodes, d) = int(sizes.max()), self.x.shape
+        if n * self.count == nodes:
+            weight = None if self.weight is None else self.weight.reshape(self.count, n)
+            return Clouds(self.x.reshape(self.count, n, d), None, weight, self.count), None
+        if n * self.count > 2 * nodes:
+            return self, None
+        there = torch.arange(n, device=sizes.device) < sizes[:, None]
+        x = self.x.new_zeros(self.count, n, d).masked_scatter(there[..., None], self.x)
+        if self.weight is None:
+            return Clouds(x, None, there, self.count), there
+        weight = self.weight.new_zeros(self.count, n).masked_scatter(there, self.weight)
+        return Clouds(x, None, weight, self.count), there
+
+    def double(self) -> Clouds:
+        """The same in float64."""
+        if self.graph is not None:
+            return self.moved(self.x.double())
+        # With coordinates side by side reductions are slow: the points of a cloud are, for each coordinate.
+        x = self.x.mT.to(torch.float64, memory_format=torch.contiguous_format, copy=True)
+        return self.moved(x.mT)
 
     def moved(self, x: Tensor) -> Clouds:
         """The same clouds with other coordinates."""
@@ -167,11 +205,11 @@ def require_batch(batch: Any, x: Tensor, caller: str) -> Tensor:
 
 
 def read_clouds(caller: str, x: Any, d: int | None, batch: Any = None, mask: Any = None, weight: Any = None) -> Clouds:
-    """Coordinates in float64 with all checks; what a mask leaves out becomes zero, whatever it was.
+    """Coordinates with checks of all but their numbers; what a mask leaves out becomes zero, whatever it was.
 
     Raises:
         TypeError: for tensors of a wrong dtype.
-        ValueError: for wrong shapes, numbers that are not finite, negative weights, and clouds without points.
+        ValueError: for wrong shapes, negative weights, and clouds without points.
     """
     x = require_clouds(x, d, caller)
     graph = None if batch is None else require_batch(batch, x, caller)
@@ -180,13 +218,9 @@ def read_clouds(caller: str, x: Any, d: int | None, batch: Any = None, mask: Any
         if not x.shape[0]:
             raise ValueError(f"{caller}(x): at least one point, got shape {tuple(x.shape)}")
     counts: Tensor | None = None
-    # Coordinates innermost-last are slow to reduce: the points of a cloud are laid side by side, for each coordinate.
-    y = x.mT.to(torch.float64, memory_format=torch.contiguous_format, copy=True).mT if x.ndim == 3 else x.double()
     if mask is not None:
         counts = require_mask(mask, x, caller)
-        y = torch.where(counts[..., None], y, 0)
-    if not bool(y.detach().sum().isfinite()):  # one pass over the data; the slower check names the place
-        require_finite(y.detach(), f"{caller}(x)")
+        x = torch.where(counts[..., None], x, 0)
     if weight is not None:
         if not isinstance(weight, Tensor) or not weight.is_floating_point() or weight.shape != x.shape[:-1]:
             got = f"{weight.dtype} {tuple(weight.shape)}" if isinstance(weight, Tensor) else type(weight).__name__
@@ -195,4 +229,4 @@ def read_clouds(caller: str, x: Any, d: int | None, batch: Any = None, mask: Any
         if not bool(((weight >= 0) & weight.isfinite()).all()):
             raise ValueError(f"{caller}(weight): finite and not negative, got {float(weight.detach().min()):g}")
         counts = weight
-    return Clouds.of(y, graph, counts, caller)
+    return Clouds.of(x, graph, counts, caller)

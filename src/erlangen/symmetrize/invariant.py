@@ -31,7 +31,8 @@ from erlangen.groups import (
 from erlangen.groups.fields import Fields
 from erlangen.groups.group import Product
 from erlangen.groups.samples import base_actions
-from erlangen.symmetrize.canonical import Canonical, MDSCanonicalizer, from_canonical
+from erlangen.symmetrize.canonical import Canonical, from_canonical
+from erlangen.symmetrize.coordinates import MDSCanonicalizer
 
 OUTPUTS = ("invariant", "vector", "direction", "position")
 
@@ -114,6 +115,11 @@ class TransformationInvariant(nn.Module):
         self.out = out
         takes = inspect.signature(backbone.forward).parameters
         self.points = points or ("pos" if "pos" in takes else next(iter(takes), ""))
+        if self.points in takes and takes[self.points].kind is inspect.Parameter.VAR_POSITIONAL:
+            raise ValueError(
+                f"TransformationInvariant(backbone): its forward takes *{self.points}, which names no coordinates; "
+                "wrap it in a module whose forward does"
+            )
         named = {"points": self.points, "directions": directions}
         for argument, name in named.items():
             if name is not None and name not in takes:

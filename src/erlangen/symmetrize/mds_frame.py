@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from erlangen.groups import CO, CSO, SE, Affine, E, Element, Group
-from erlangen.symmetrize.canonical import mds_coordinates
+from erlangen.symmetrize.coordinates import mds_coordinates
 from erlangen.symmetrize.frame import pick, require_policy
 
 
@@ -26,8 +26,8 @@ class MDSFrame:
         points: which input holds the coordinates, ``(B, n, d)``, or ``(nodes, d)``: its position, or a field.
         batch: which input is the batch vector of a PyG batch.
         mask: which input tells the valid points of padded clouds, boolean, ``(B, n)``.
-        sign: "moment", or "average" for all 2^d signs (half of them for SE and CSO have another determinant and are
-            left out, so use :class:`PCAFrame` there); only for E and CO.
+        sign: "moment", or "average" for all 2^d signs; this only for E and CO, as for SE and CSO half of them would
+            have the wrong determinant (:class:`PCAFrame` gives the right half for SE).
         degenerate: "raise", "warn", "perturb" or "keep": see :func:`mds_coordinates`.
 
     Raises:

@@ -2,8 +2,9 @@
 
 Figures of six ellipsoids differ in their measures from subject to subject. Networks learn from poses in which every
 limb is turned by less than 40 degrees, and are tested on new poses of this range and on poses with turns from 60 to 100
-degrees. Each network is trained twice: to read the limb of each point, and to tell the subjects apart. Compared with
-APEN are EPN, which is symmetric as a whole, and PointNet, as it is and trained on figures turned at random.
+degrees. Each network is trained twice: to read the kind of limb of each point (left and right are mirror images, which
+nobody who keeps reflections of limbs can tell apart), and to tell the subjects apart. Compared with APEN are EPN, which
+is symmetric as a whole, and PointNet, as it is and trained on figures turned at random.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from erlangen.data.figures import LIMBS, figures, measures
+from erlangen.data.figures import KIND, KINDS, figures, measures
 from erlangen.recipes.apen.oneshot import draw_parts, picture
 from erlangen.recipes.apen.part_learning import (
     APEN_METHOD,
@@ -108,7 +109,7 @@ def run(config: Config) -> Findings:
             "articulated-poses.png": "Limbs and subjects in poses of the range that was learned, in unseen ones, and "
             "in unseen ones turned as a whole (each seed)",
         }
-        draw_parts(outcomes[0].picture, LIMBS, config.out / "articulated-parts.png", axes=(0, 2))
+        draw_parts(outcomes[0].picture, KINDS, config.out / "articulated-parts.png", axes=(0, 2))
         _draw_poses(metrics, config.out / "articulated-poses.png")
     return findings
 
@@ -126,7 +127,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tests["whole"] = turned(tests["unseen"])
-        classes = len(LIMBS) if task == "limbs" else len(half)
+        classes = len(KINDS) if task == "limbs" else len(half)
         for name, method in METHODS.items():
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
@@ -138,7 +139,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
             seconds = train(method, network, data, config.articulated_batch, config, seed, tick, *place)
             outcome.metrics[f"{name}_{task}_seconds"] = seconds
             for which, test in tests.items():
-                test = test.to(config.device)
+                test = test.on(config.device)
                 outputs = predict(network, test)
                 found, label = logits(outputs).argmax(-1), test.label.flatten()
                 right = float((found == label).double().mean())
@@ -153,9 +154,10 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
 def posed(
     half: torch.Tensor, count: int, points: int, angles: tuple[float, float], task: str, generator: torch.Generator
 ) -> Clouds:
-    """Figures in random poses, with limbs or subjects as labels."""
+    """Figures in random poses, with kinds of limbs or subjects as labels."""
     made = figures(half, count, points, angles, generator)
-    return Clouds(made.points, made.limb, made.center, made.limb if task == "limbs" else made.subject)
+    label = torch.tensor(KIND)[made.limb] if task == "limbs" else made.subject
+    return Clouds(made.points, made.limb, made.center, label)
 
 
 def _one(half: torch.Tensor, config: Config, task: str, generator: torch.Generator) -> Clouds:
@@ -166,7 +168,7 @@ def _one(half: torch.Tensor, config: Config, task: str, generator: torch.Generat
 
 
 def _draw_poses(metrics: dict[str, list[float]], file: Path) -> None:
-    figure, panels = new_figure(1, 2, height=3.0)
+    figure, panels = new_figure(1, 2, height=3.2)
     titles = [method.title for method in METHODS.values()]
     for panel, task in zip(panels, TASKS, strict=True):
         for place, name in enumerate(METHODS):
@@ -185,7 +187,7 @@ def _draw_poses(metrics: dict[str, list[float]], file: Path) -> None:
         panel.set(xlabel=quantity, xlim=(0, 1.02), yticks=range(len(titles)), yticklabels=[])
         panel.invert_yaxis()
     panels[0].set_yticklabels(titles)
-    panels[0].legend(fontsize="small", loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     save_figure(figure, file)
 
 
@@ -198,7 +200,7 @@ def _table(metrics: dict[str, list[float]], config: Config) -> Table:
             [method.title, method.times * config.articulated_steps, round(sum(total) / len(total), 1), *numbers]
         )
     note = (
-        f"Limbs: mIoU over six of them. Subject: share of figures of {config.articulated_subjects} subjects that are "
+        f"Limbs: mIoU over their four kinds. Subject: share of figures of {config.articulated_subjects} subjects that are "
         "known. Seen: new poses of the range of angles that was learned. Turned: unseen poses, the figure turned at "
         "random as a whole. Mean ± deviation over seeds; seconds of both trainings are the processor's."
     )

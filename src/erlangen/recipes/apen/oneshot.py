@@ -131,11 +131,11 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     rng = torch.Generator().manual_seed(seed)
     learned, elsewhere = arrangements(1, rng), arrangements(2 * config.oneshot_scenes, rng)
     again = Arrangement(*(part.expand(8, *part.shape[1:]) for part in learned))
-    same = scans(again, config.oneshot_points, rng).to(config.device)
+    same = scans(again, config.oneshot_points, rng).on(config.device)
     first, second = (Arrangement(*parts) for parts in zip(*(part.chunk(2) for part in elsewhere), strict=True))
     # The same points twice: what moves are the pieces.
     moved, further = (
-        scans(arrangement, config.oneshot_points, torch.Generator().manual_seed(1000 + seed)).to(config.device)
+        scans(arrangement, config.oneshot_points, torch.Generator().manual_seed(1000 + seed)).on(config.device)
         for arrangement in (first, second)
     )
     outcome = Outcome({})

@@ -36,7 +36,7 @@ class Clouds(NamedTuple):
         count, points = self.part.shape
         return torch.arange(count, device=self.part.device).repeat_interleave(points)
 
-    def to(self, device: str) -> Clouds:
+    def on(self, device: str) -> Clouds:
         """The same on another device."""
         return Clouds(*(tensor.to(device) for tensor in self))
 

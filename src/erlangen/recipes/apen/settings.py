@@ -24,7 +24,7 @@ class Config(BaseConfig):
     oneshot_scenes: int = option("scenes to test on, with new arrangements", smoke=2, small=16, paper=64)
     oneshot_width: int = option("width of APEN", smoke=8, small=48, paper=128)
     # articulated
-    articulated_steps: int = option("training steps of APEN, for each of two tasks", smoke=3, small=250, paper=10000)
+    articulated_steps: int = option("training steps of APEN, for each of two tasks", smoke=3, small=300, paper=10000)
     articulated_subjects: int = option("subjects", smoke=2, small=5, paper=10)
     articulated_points: int = option("points of a figure", smoke=96, small=256, paper=2048)
     articulated_batch: int = option("figures per step", smoke=2, small=5, paper=16)

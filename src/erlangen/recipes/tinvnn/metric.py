@@ -164,7 +164,7 @@ def embed(dist: Tensor, seed: int) -> dict[str, float]:
 def _checks(metrics: dict[str, list[float]]) -> list[Check]:
     most = max(metrics["difference"])
     statement = (
-        "Classical scaling has the stress of scikit-learn's, to 1e-9, where eigenvalues leave no choice of axes."
+        "Where eigenvalues leave no choice of axes, classical scaling has the stress of scikit-learn's, to 1e-9."
     )
     same = Check("metric-same-stress", statement, most <= 1e-9, f"largest difference {most:.1e}")
     least = min(metrics["least_negative"])
@@ -182,9 +182,9 @@ def _table(metrics: dict[str, list[float]], config: Config) -> Table:
         rows.append([family or "all", *cells, *kept, *times])
     note = (
         f"Stress in the plane of {config.metric_graphs} graphs, mean ± deviation over seeds. Negative: the most "
-        "negative eigenvalue, against the largest. Kept: the two largest, against all positive ones. Milliseconds of the "
-        "processor. SMACOF starts from the classical solution. In stars all leaves are alike and eigenvalues agree: which "
-        "plane is taken is chance, and so is the stress."
+        "negative eigenvalue, against the largest. Kept: the two largest, against all positive ones. Milliseconds of "
+        "the processor. SMACOF starts from the classical solution. In stars all leaves are alike and eigenvalues "
+        "agree: which plane is taken is chance, and so is the stress."
     )
     columns = ["metric", *SOLVERS, "negative", "kept", *(f"{solver}, ms" for solver in SOLVERS)]
     return Table("Distances along graphs, in the plane", columns, rows, note)

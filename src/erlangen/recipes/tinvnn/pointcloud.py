@@ -290,7 +290,9 @@ def _table(metrics: dict[str, list[float]], config: Config) -> Table:
 
 
 def _sign_table(metrics: dict[str, list[float]]) -> Table:
-    rows = [[name, spread(metrics[f"signs_{name}"], 2), spread(metrics[f"order_{name}"], 2)] for name in KINDS]
+    rows: list[list[Any]] = [
+        [name, spread(metrics[f"signs_{name}"], 2), spread(metrics[f"order_{name}"], 2)] for name in KINDS
+    ]
     note = (
         "Two samples of the same shape: how often signs by moments agree along all axes, and how often the axes come "
         "in the same order. Shapes that are symmetric along an axis have no sign there but what the sample gives them."
