@@ -12,7 +12,7 @@ import torch
 from erlangen.recipes.compare.clouds import CloudSet
 from erlangen.recipes.compare.methods import METHODS
 from erlangen.recipes.compare.settings import Comparison
-from erlangen.recipes.compare.training import forget, load, make_spec, one_seed, steps, usable, widths
+from erlangen.recipes.compare.training import forget, load, make_spec, one_seed, steps, usable
 from erlangen.recipes.experiment import by_metric
 from erlangen.recipes.seeds import over_seeds
 from erlangen.report import Check, Result, Table, capture_environment, new_figure, save_figure
@@ -39,7 +39,6 @@ def compare(config: Comparison) -> Result:
     clouds = load(config)
     spec = make_spec(config, clouds)
     names, left_out = usable(config, spec)
-    wide = widths(config, spec, names)
     outcomes = over_seeds(one_seed, config, RECIPE, steps=steps(config, clouds, names))
     metrics = by_metric([outcome.metrics for outcome in outcomes])
     result = Result(
@@ -49,7 +48,7 @@ def compare(config: Comparison) -> Result:
         seeds=config.seed_list,
         environment=capture_environment(),
         metrics={EXPERIMENT: metrics},
-        tables=[_table(metrics, names, wide, left_out, config, clouds)],
+        tables=[_table(metrics, names, left_out, config, clouds)],
         checks=_checks(metrics, names),
         audits=outcomes[0].audits,
     )
@@ -81,13 +80,12 @@ def _ranked(metrics: Mapping[str, Sequence[float]], names: Sequence[str], kind: 
 
 def _spread(numbers: Sequence[float]) -> str:
     values = torch.tensor(numbers, dtype=torch.float64)
-    return f"{values.mean():.4g} ± {values.std():.2g}" if len(values) > 1 else f"{values.mean():.4g}"
+    return f"{values.mean():.3g} ± {values.std():.1g}" if len(values) > 1 else f"{values.mean():.4g}"
 
 
 def _table(
     metrics: Mapping[str, Sequence[float]],
     names: Sequence[str],
-    wide: Mapping[str, int],
     left_out: Mapping[str, str],
     config: Comparison,
     clouds: CloudSet,
@@ -99,7 +97,6 @@ def _table(
         rows.append(
             [
                 name,
-                wide[name],
                 int(metrics[f"{name}_weights"][0]),
                 _spread(metrics[name]),
                 _spread(metrics[f"{name}_turned"]),
@@ -107,7 +104,7 @@ def _table(
                 round(seconds, 1),
             ]
         )
-    rows.append(["no look", None, None, _spread(metrics["guess"]), None, None, None])
+    rows.append(["no look", None, _spread(metrics["guess"]), None, None, None])
     group = f"{config.group}({clouds.dim})"
     lines = [
         f"{score.capitalize()} on {round(100 * config.test)} % of the clouds, mean ± deviation over seeds (each splits "
@@ -121,7 +118,7 @@ def _table(
     if clouds.explained:
         lines.append("What elements explain by least squares was taken off the target first.")
     lines += [f"Left out: {METHODS[name].title} ({name}): {reason}." for name, reason in left_out.items()]
-    columns = ["network", "width", "weights", SHORT[clouds.kind], "turned", "symmetry", "seconds"]
+    columns = ["network", "weights", SHORT[clouds.kind], "turned", "symmetry", "seconds"]
     return Table(str(clouds), columns, rows, "\n".join(lines))
 
 
@@ -139,8 +136,9 @@ def _checks(metrics: Mapping[str, Sequence[float]], names: Sequence[str]) -> lis
 def _draw(metrics: Mapping[str, Sequence[float]], names: Sequence[str], clouds: CloudSet, file: Path) -> None:
     ranked = _ranked(metrics, names, clouds.kind)
     figure, (scores, seconds, errors) = new_figure(1, 3, width=10.5, height=1.8 + 0.28 * len(ranked))
+    colours = [f"C{number}" for number in range(10)] + ["k"] * (len(METHODS) - 10)
     for place, name in enumerate(ranked):
-        colour = f"C{list(METHODS).index(name) % 10}"
+        colour = colours[list(METHODS).index(name)]
         for shift, key, style in ((-0.14, name, "full"), (0.14, f"{name}_turned", "none")):
             values = metrics[key]
             label = {"full": "as they are", "none": "turned"}[style] if place == 0 else None

@@ -103,6 +103,7 @@ def one_seed(config: Comparison, seed: int, tick: Tick) -> Outcome:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = Answering(method.build(spec, width), size if method.sums else 1.0).to(config.device)
+        found.metrics[f"{name}_width"] = float(width)
         found.metrics[f"{name}_weights"] = float(weights(network))
         found.metrics[f"{name}_seconds"] = _train(network, name, spec, parts, config, seed, tick)
         found.metrics |= _measure(network, name, spec, parts, config, seed)
