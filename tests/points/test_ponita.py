@@ -493,6 +493,21 @@ def test_the_grid_stays_exact_through_float32():
 
 
 @pytest.mark.parametrize("num_ori", [6, 0, -1])
+def test_lower_precision_and_functional_gradients(num_ori):
+    net = network(torch.float32, num_ori=num_ori, in_vector=0, out_vector=0, task="graph")
+    x, pos, _ = (v if v is None else v.float() for v in cloud(net))
+    expected = net(x, pos).scalar
+    expected.sum().backward()
+    weights = dict(net.named_parameters())
+    found = torch.func.grad(lambda w: torch.func.functional_call(net, w, (x, pos)).scalar.sum())(weights)
+    assert all(torch.allclose(found[name], p.grad, rtol=1e-4, atol=1e-5) for name, p in weights.items())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = net(x, pos).scalar
+    rough.sum().backward()
+    assert (rough - expected).abs().max() < 0.05 * expected.abs().max()
+
+
+@pytest.mark.parametrize("num_ori", [6, 0, -1])
 def test_every_weight_learns(num_ori):
     net = network(num_ori=num_ori).train()
     x, pos, vec = cloud(net)

@@ -100,7 +100,7 @@ def weighted_sum(
 
 
 def _column(loops: Tensor, x: Tensor) -> Tensor:
-    return loops.reshape(-1, *(1,) * (x.ndim - 1))
+    return loops.to(x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from erlangen.neighbours import radius_graph
 from erlangen.points.convnext import FiberBundleConvNext
 from erlangen.points.convolution import PointConv, PositionOrientationConv
 from erlangen.points.features import PolynomialCutoff, PolynomialFeatures
-from erlangen.points.flat import FlatClouds, read_inputs, require_task, segment_sum
+from erlangen.points.flat import read_inputs, require_task, segment_sum
 from erlangen.points.orientations import orientation_grid
 from erlangen.points.output import PointOutput
 from erlangen.points.promise import cloud_symmetry
@@ -210,12 +210,17 @@ class PONITA(nn.Module):
             vec: vectors; None without any.
             edge_attr: invariant attributes of the given edges.
         """
-        if edge_index is None and self.radius is not None:
-            edge_index = radius_graph(pos, self.radius, batch)
         clouds = read_inputs(
-            self, x, pos, edge_index, batch, vec, in_scalar=self.in_scalar, in_vector=self.in_vector, dim=self.dim
-        )
-        lift = self._lift(clouds, self._attributes(clouds.pos, edge_index, edge_attr))
+            self, x, pos, edge_index, batch, vec, in_scalar=self.in_scalar, in_vector=self.in_vector, dim=self.dim,
+            edges=self.radius is None,
+        )  # fmt: skip
+        edge_attr = self._attributes(pos, edge_index, edge_attr)
+        edge_index = clouds.edge_index
+        if edge_index is None:
+            assert self.radius is not None
+            edge_index = radius_graph(pos, self.radius, clouds.batch)
+        features = clouds.x if self.in_scalar + self.in_vector else pos.new_ones(len(pos), 1)
+        lift = self.space.lift(features, pos, clouds.vec, edge_index, edge_attr)
         basis = self.basis(lift.invariants)
         if self.radius is not None:
             basis = basis * self.window(lift.distance).reshape(-1, *(1,) * (basis.ndim - 1))
@@ -245,13 +250,6 @@ class PONITA(nn.Module):
         if not torch.compiler.is_compiling() and not bool(edge_attr.isfinite().all()):
             raise ValueError("PONITA(edge_attr): finite numbers, got others")
         return edge_attr
-
-    def _lift(self, clouds: FlatClouds, edge_attr: Tensor | None) -> Lift:
-        """The cloud with its self edges, lifted."""
-        pos, edge_index = clouds.pos, clouds.edge_index
-        assert edge_index is not None
-        x = clouds.x if self.in_scalar + self.in_vector else pos.new_ones(len(pos), 1)
-        return self.space.lift(x, pos, clouds.vec, edge_index, edge_attr)
 
     def _kernels(self, basis: Tensor, fiber_basis: Tensor | None) -> Iterator[list[Tensor]]:
         """For each layer the kernels of the steps of its convolution.
@@ -301,7 +299,7 @@ class PONITA(nn.Module):
         for (block, conv), kernel in zip(self._layers(), self._kernels(basis, fiber_basis), strict=True):
             steps = conv.steps(x, lift.links, *kernel)
             spreads = [_spread(x), *map(_spread, steps)]
-            if x.shape[:-1].numel() < 2 or not all(math.isfinite(s) and s > 0 for s in spreads):
+            if not all(math.isfinite(s) and s > 0 for s in spreads):
                 return
             factors.append([a / b for a, b in pairwise(spreads)])
             x = block.update(x, steps[-1] * (spreads[0] / spreads[-1]) + conv.bias)
@@ -323,8 +321,11 @@ def _basis(degree: int, invariants: int, hidden: int, basis_dim: int) -> nn.Sequ
 
 
 def _spread(x: Tensor) -> float:
-    """The standard deviation; with several processes, the root of their mean variance, so that all scale alike."""
-    variance = (x.var() if x.numel() > 1 else x.new_tensor(math.nan)).double()
+    """The standard deviation, NaN for less than two places; over several processes, the root of their mean variance.
+
+    So all processes scale alike, and all go on or none.
+    """
+    variance = (x.var() if x.shape[:-1].numel() > 1 else x.new_tensor(math.nan)).double()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(variance)
         variance /= torch.distributed.get_world_size()
