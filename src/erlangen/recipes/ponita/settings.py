@@ -75,6 +75,8 @@ class Config(BaseConfig):
             value = getattr(self, name)
             if name.partition("_")[0] in BLOCKS and isinstance(value, int) and value < 1:
                 raise ConfigError(f"{name} is {value}; it takes a whole number from 1")
+        if self.properties_heavy > 9:
+            raise ConfigError(f"properties_heavy is {self.properties_heavy}; it takes a whole number from 1 to 9")
         wanted, there = self.superpixels_train + self.superpixels_tests, IMAGES[self.superpixels_images]
         if wanted > there:
             takes = f"{self.superpixels_images} has {there} images"
