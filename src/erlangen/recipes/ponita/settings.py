@@ -64,7 +64,7 @@ class Config(BaseConfig):
     properties_tests: int = option("molecules to test on", smoke=20, small=500, paper=10000)
     properties_epochs: int = option("epochs on molecules", smoke=1, small=12, paper=1000)
     properties_times: int = option("times the epochs for a PNITA that takes PONITA's time", smoke=2, small=5, paper=10)
-    properties_batch: int = option("molecules per step", smoke=20, small=20, paper=96)
+    properties_batch: int = option("molecules per step", smoke=20, small=10, paper=96)
     properties_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
     properties_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=256)
     properties_layers: int = option("layers of all networks", smoke=2, small=3, paper=9)
