@@ -25,6 +25,8 @@ def test_it_measures_what_it_claims_and_its_checks_pass(result, folder):
     verdicts = {claim.name: verdict for claim, verdict in result.claims if claim.experiment == "superpixels"}
     assert len(verdicts) == len(CLAIMS) and verdicts["superpixels-orientations"].effect is not None
     assert [check for check in result.checks if not check.passed] == []
+    verdicts = {report["name"]: report["verdict"] for report in result.audits}
+    assert verdicts == {"PONITA, 8 orientations": "approximate", "PNITA (positions)": "exact", "EGNN": "exact"}
     path = result.save(folder / "result.json")
     assert Result.load(path).to_dict() == result.to_dict()
     assert {file.name for file in folder.iterdir() if file.is_file()} == {"result.json", *result.figures}

@@ -23,7 +23,17 @@ from erlangen.groups import SO
 from erlangen.neighbours import knn_graph
 from erlangen.points import EGNN, PONITA
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
-from erlangen.recipes.ponita.clouds import Clouds, answer, cloud, joined, moved_to, turned, turned_at_random
+from erlangen.recipes.ponita.clouds import (
+    Clouds,
+    answer,
+    audited,
+    cloud,
+    inputs,
+    joined,
+    moved_to,
+    turned,
+    turned_at_random,
+)
 from erlangen.recipes.ponita.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
@@ -93,6 +103,7 @@ class Outcome:
 
     metrics: dict[str, float]
     weights: dict[str, int]
+    audits: list[dict[str, Any]]
     confusion: dict[str, Tensor]
     drawn: list[dict[str, Any]]
 
@@ -102,7 +113,7 @@ def run(config: Config) -> Findings:
     batches = math.ceil(config.superpixels_train / config.superpixels_batch)
     outcomes = over_seeds(one_seed, config, NAME, steps=COST * config.superpixels_epochs * batches)
     metrics = by_metric([outcome.metrics for outcome in outcomes])
-    findings = Findings(metrics, [_table(metrics, outcomes[0], config)], {}, _checks(metrics))
+    findings = Findings(metrics, [_table(metrics, outcomes[0], config)], {}, _checks(metrics), outcomes[0].audits)
     if config.out is not None:
         findings.figures = {
             "digits-clouds.png": "Turned digits of the test as networks see them, of each class those that some "
@@ -125,7 +136,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     train, test = clouds[: config.superpixels_train], clouds[config.superpixels_train :]
     turns = SO(2).sample(TURNS, len(test), generator=generator)
     tests = moved_to(joined(test), config.device)
-    outcome, read = Outcome({}, {}, {}, []), {}
+    outcome, read = Outcome({}, {}, [], {}, []), {}
     true = tests.scalar.cpu()
     for name, method in METHODS.items():
         with torch.random.fork_rng(devices=[]):
@@ -136,6 +147,8 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
         with torch.no_grad():
             upright = answer(network, tests).scalar.argmax(-1).cpu()
             read[name] = torch.stack([answer(network, turned(tests, t)).scalar.argmax(-1).cpu() for t in turns])
+        few = moved_to(joined(test[:4]), config.device)
+        outcome.audits.append(audited(method.title, network, *inputs(few)))
         outcome.confusion[name] = confusion(true.expand_as(read[name]), read[name])
         outcome.metrics[name] = float((read[name] != true).double().mean())
         outcome.metrics[f"{name}_upright"] = float((upright != true).double().mean())
