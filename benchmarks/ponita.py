@@ -205,7 +205,9 @@ def growth(rounds: int) -> list[dict[str, object]]:
     calls = [step(network, *data) for data in clouds.values()]
     edges = [data[2].shape[1] for data in clouds.values()]
     least = interleaved(calls, rounds)
-    rows.append({"over": "edges", "sizes": edges, "ms": [round(t, 1) for t in least], "exponent": exponent(edges, least)})
+    rows.append(
+        {"over": "edges", "sizes": edges, "ms": [round(t, 1) for t in least], "exponent": exponent(edges, least)}
+    )
     grids = [8, 16, 32, 64]
     data = molecules(16, 8)
     least = interleaved([step(ponita(o, **small), *data) for o in grids], rounds)

@@ -3,6 +3,8 @@
 import torch
 
 from erlangen.groups import (
+    CO,
+    CSO,
     GL,
     SE,
     SL,
@@ -19,6 +21,7 @@ from erlangen.groups import (
     LinearPart,
     Lorentz,
     O,
+    OrthogonalPart,
     PseudoScalar,
     Regular,
     Scalar,
@@ -37,7 +40,7 @@ GROUPS = [
     GLPlus(1), GLPlus(2), GL(1), GL(2), GL(3), SL(1), SL(2), SL(3), Affine(1), Affine(2), Affine(2, SL(2)),
     Affine(3, SO(3)), Translation(1), Translation(3), Scaling(), Trivial(), Cyclic(1), Cyclic(4), Cyclic(5),
     Symmetric(1), Symmetric(2), Symmetric(3), Symmetric(5), SignedPermutation(1), SignedPermutation(3),
-    Lorentz(2), Lorentz(4),
+    Lorentz(2), Lorentz(4), CO(1), CO(2), CO(3), CSO(1), CSO(3), Affine(3, CO(3)),
     Symmetric(4) * E(3), O(3) * O(3), Cyclic(4) * SO(2) * Scaling(), Symmetric(3) * SignedPermutation(2) * O(1),
 ]  # fmt: skip
 
@@ -49,6 +52,8 @@ HOMS = [
     Hom.canonical(O(3), O(3)), Hom.canonical(E(3), Trivial()), Hom.canonical(S4_E3, O(3)), Hom.canonical(S4_E3, E(3)),
     Hom.canonical(S4_E3, O(3) * Symmetric(4)), Hom.canonical(Symmetric(3) * O(2) * O(2), O(2) * O(2)),
     LinearPart(SE(2)), LinearPart(Affine(2, SL(2))), LinearPart(Translation(3)), Factor(C4_O3, 0), Factor(C4_O3, 1),
+    OrthogonalPart(CO(3)), OrthogonalPart(CSO(2)), Hom.canonical(Affine(3, CO(3)), O(3)),
+    Hom.canonical(Symmetric(3) * Affine(2, CSO(2)), SO(2)), Embed(Scaling(), CO(3)),
     Embed(O(2), O(3), axes=(0, 1)), Embed(SO(2), SO(3), axes=(2, 0)), Embed(O(2), O(2), axes=(1, 0)),
     Embed(E(2), E(3), axes=(0, 2)), Embed(Translation(2), SE(3), axes=(1, 2)), Embed(Scaling(), GLPlus(3)),
     Embed(Scaling(), GL(3), axes=(0, 2)), Embed(Cyclic(5), SO(3), axes=(0, 1)), Embed(Symmetric(3), O(3)),
@@ -78,6 +83,7 @@ REPRESENTATIONS = [
     Vector(Lorentz(4)), Vector(Lorentz(3)) * Vector(Lorentz(3)).dual,
     Irreps("2x0e+1x1o"), Irreps("0o+1e+3e+4o"), Irreps("0e+1o+2e", SO(3)), Irreps("1o+2e+1e", E(3)),
     Irreps("3o+2o", SE(3)), Irreps("2e") * Irreps("1o+1e"), Irreps("2e+1o").along(Embed(O(2), O(3), axes=(0, 1))),
+    Vector(O(3)).along(Hom.canonical(Affine(3, CO(3)), O(3))), Vector(CO(2)).dual,
     Irreps("2o", E(3)).along(Factor(S4_E3, 1)),
 ]  # fmt: skip
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from tests.groups.catalogue import GROUPS, gap, random_tangent, seeded, times
 
 from erlangen.groups import (
+    CO,
+    CSO,
     GL,
     SE,
     SL,
@@ -29,6 +31,7 @@ from erlangen.groups import (
 from erlangen.groups.element import map_element, tensors
 
 every_group = pytest.mark.parametrize("group", GROUPS, ids=str)
+B2 = SignedPermutation(2)
 shapes = st.lists(st.integers(0, 3), max_size=2).map(tuple)
 dtypes = st.sampled_from([torch.float32, torch.float64])
 seeds = st.integers(0, 2**31)
@@ -109,6 +112,8 @@ def dimension(group) -> int:
             return n * (n + 1) // 2
         case GL() | GLPlus() | Scaling():
             return n * n
+        case CO() | CSO():
+            return n * (n - 1) // 2 + 1
         case SL():
             return n * n - 1
         case Affine():
@@ -182,6 +187,9 @@ STRANGERS = [
     (SignedPermutation(2), homogeneous([[1, 1], [0, 0]])), (SignedPermutation(2), homogeneous([[1, 0], [1, 0]])),
     (SignedPermutation(2), torch.zeros(2, 2)), (Symmetric(2) * O(1), (torch.tensor([0, 0]), torch.eye(1))),
     (Symmetric(2) * O(1), (torch.tensor([0, 1]), 2 * torch.eye(1))),
+    (CO(2), torch.diag(torch.tensor([1.0, 2]))), (CO(3), torch.zeros(3, 3)), (CO(1), torch.zeros(1, 1)),
+    (CSO(2), torch.diag(torch.tensor([3.0, -3]))), (CSO(1), -torch.eye(1)),
+    (Affine(2, CO(2)), homogeneous([[1, 1, 0], [0, 1, 0], [0, 0, 1]])),
 ]  # fmt: skip
 
 
@@ -201,7 +209,7 @@ def test_indices_are_whole_numbers():
 
 @pytest.mark.parametrize(
     "group",
-    [SO(2), O(3), SE(2), E(3), GL(2), GLPlus(2), SL(2), Affine(2), Translation(2), Scaling(), SignedPermutation(2)],
+    [SO(2), O(3), SE(2), E(3), GL(2), GLPlus(2), SL(2), CO(2), Affine(2), Translation(2), Scaling(), B2],
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.groups.catalogue import HOMS, S4_E3, SWAP, gap, random_tangent, seeded, times
 
 from erlangen.groups import (
+    CSO,
     GL,
     SE,
     SL,
@@ -24,6 +25,7 @@ from erlangen.groups import (
     Identity,
     LinearPart,
     O,
+    OrthogonalPart,
     Scaling,
     Sign,
     SignedPermutation,
@@ -158,7 +160,8 @@ def test_named_sizes_are_bound_inside():
         (lambda: Embed(SignedPermutation(3), SO(3)), "does not fit"), (lambda: Factor(O(3), 0), "no factor number 0"),
         (lambda: Factor(S4_E3, 2), "no factor number 2"), (lambda: LinearPart(O(3)), "SE, E, Affine or Translation"),
         (lambda: Sign(S4_E3), "no defining matrix"), (lambda: Compose(LinearPart(E(3)), Sign(O(2))), "ends in"),
-        (lambda: Fork(E(3), (Sign(O(3)),)), "must start in"),
+        (lambda: Fork(E(3), (Sign(O(3)),)), "must start in"), (lambda: OrthogonalPart(O(3)), "CO or CSO"),
+        (lambda: Hom.canonical(Affine(3, CSO(3)), O(3)), "no canonical homomorphism"),
     ],
 )  # fmt: skip
 def test_maps_that_do_not_exist(make, problem):

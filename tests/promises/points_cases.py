@@ -4,7 +4,7 @@ import torch
 from tests.promises.registry import promise
 
 from erlangen.groups import E
-from erlangen.points import EGNN, PointGNN, PointNet
+from erlangen.points import EGNN, PONITA, PointGNN, PointNet
 from erlangen.points.promise import cloud_symmetry
 from erlangen.symmetrize import PCAFrame, symmetrize
 
@@ -59,3 +59,42 @@ def largest_features_of_clouds(generator):
 @promise
 def points_with_their_cloud(generator):
     return PointNet(0, 8, 3, 2, in_vector=1, out_vector=2, task="node"), clouds(generator, 0, 1)
+
+
+@promise
+def points_alone(generator):
+    return PONITA(2, 8, 3, 2, num_ori=0, radius=3.0), clouds(generator)
+
+
+@promise
+def orientations_of_edges(generator):
+    network = PONITA(2, 8, 3, 2, in_vector=1, out_vector=2, num_ori=-1, task="node")
+    x, pos, _, batch, vec = clouds(generator, in_vector=1)
+    pairs = (batch[:, None] == batch).nonzero().T
+    return network, (x, pos, pairs[:, pairs[0] != pairs[1]], batch, vec)
+
+
+@promise
+def orientations_of_edges_that_know_left_from_right(generator):
+    network = PONITA(0, 8, 3, 2, out_vector=2, num_ori=-1, invariants="universal-so3", in_edge=2)
+    _, pos, _, batch = clouds(generator)
+    pairs = (batch[:, None] == batch).nonzero().T
+    edge_index = pairs[:, pairs[0] != pairs[1]]
+    return network, (None, pos, edge_index, batch, None, torch.randn(edge_index.shape[1], 2, generator=generator))
+
+
+@promise
+def orientations_of_a_cube(generator):
+    network = PONITA(2, 8, 3, 2, in_vector=1, out_vector=2, num_ori=8, grid="cube")
+    return network, clouds(generator, in_vector=1)
+
+
+@promise
+def orientations_of_a_spiral(generator):
+    return PONITA(2, 8, 3, 2, in_vector=1, num_ori=20, task="node"), clouds(generator, in_vector=1)
+
+
+@promise
+def angles_of_the_plane(generator):
+    network = PONITA(2, 8, 3, 2, out_vector=1, dim=2, num_ori=8, invariants="complete")
+    return network, clouds(generator, dim=2)

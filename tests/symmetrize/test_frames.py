@@ -204,7 +204,7 @@ def test_too_many_equal_rows_follow_the_policy():
     ("make", "message"),
     [
         (lambda: PCAFrame(SL(3)), "O\\(d\\), SO\\(d\\), E\\(d\\) or SE\\(d\\), got SL\\(3\\)"),
-        (lambda: PCAFrame(E(3), degenerate="ignore"), "one of raise, warn, perturb, got 'ignore'"),
+        (lambda: PCAFrame(E(3), degenerate="ignore"), "one of raise, warn, perturb, keep, got 'ignore'"),
         (lambda: PCAFrame(E(3))(torch.randn(2, 5, 2)), "coordinates of shape .B, ..., 3., got torch.float32 of shape"),
         (lambda: PCAFrame(E(3))(torch.ones(2, 5, 3).long()), "got torch.int64 of shape"),
         (lambda: PCAFrame(E(3), points=2)(torch.randn(2, 5, 3)), "PCAFrame\\(points\\)=2: there are 1 inputs"),

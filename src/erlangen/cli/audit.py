@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import inspect
 import json
-import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from erlangen.cli.options import BadInputError, Parser
-from erlangen.recipes import did_you_mean
+from erlangen.recipes.factory import find_factory
 from erlangen.report import json_values
 
 if TYPE_CHECKING:
@@ -87,25 +85,7 @@ def _report(options: argparse.Namespace) -> Report:
 
 def _made(spec: str) -> tuple[nn.Module, tuple[Any, ...]]:
     """Imports the factory, calls it, and takes apart what it returns."""
-    name, colon, attribute = spec.partition(":")
-    if not (name and colon and attribute):
-        raise BadInputError(f"the factory is written package.module:function, got {spec!r}")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(error.name + ".")):
-            where = "neither the current folder nor the installed packages have it"
-            raise BadInputError(f"{spec}: no module {error.name!r}: {where}") from error
-        raise BadInputError(f"{spec}: {name!r} cannot be imported: {error}") from error
-    except Exception as error:
-        raise BadInputError(f"{spec}: {name!r} cannot be imported: {type(error).__name__}: {error}") from error
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise BadInputError(f"{spec}: no {part!r} in {name!r}{did_you_mean(part, vars(found))}")
-        found = getattr(found, part)
-    return _taken_apart(spec, found)
+    return _taken_apart(spec, find_factory(spec))
 
 
 def _taken_apart(spec: str, factory: Any) -> tuple[nn.Module, tuple[Any, ...]]:

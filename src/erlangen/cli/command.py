@@ -36,6 +36,7 @@ commands:
   audit      is a model really equivariant? Exit code 1 if not
   data       what data sets the experiments can use, and where to get them
   potential  an interatomic potential for your own molecules: train it, run it
+  compare    networks of every kind on your own point clouds, at one budget
 
 start here:
   erlangen run quickstart --size smoke          real digits, in seconds
@@ -58,6 +59,7 @@ COMMANDS = {
     "report": "report",
     "audit": "audit",
     "potential": "potential",
+    "compare": "compare",
 }
 
 

@@ -69,7 +69,7 @@ def run_command(given: list[str]) -> int:
 
     started = time.perf_counter()
     out = config.output_folder(entry.name)
-    with _output_folder(out) as kept:
+    with output_folder(out) as kept:
         over = kept is not None and config.resume and _is_result_of(kept, entry, config)
         if over:
             assert kept is not None
@@ -134,7 +134,7 @@ def _require_sharing(config: Config) -> None:
 
 
 @contextlib.contextmanager
-def _output_folder(out: Path) -> Iterator[Result | None]:
+def output_folder(out: Path) -> Iterator[Result | None]:
     """Makes sure, before any work, that results can be written, and yields the result that is there.
 
     Takes an empty folder away again if there are none in the end.

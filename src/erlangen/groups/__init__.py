@@ -3,12 +3,13 @@
 from erlangen.groups.action import Action, Fixed
 from erlangen.groups.affine import SE, Affine, E, Translation
 from erlangen.groups.basis import Basis, equivariant_basis
+from erlangen.groups.conformal import CO, CSO
 from erlangen.groups.discrete import Cyclic, SignedPermutation, Symmetric
 from erlangen.groups.element import Element
 from erlangen.groups.fields import Fields
 from erlangen.groups.grammar import GrammarError, parse_actions, parse_group
 from erlangen.groups.group import Group, Product, Trivial
-from erlangen.groups.hom import Collapse, Compose, Embed, Factor, Fork, Hom, Identity, LinearPart, Sign
+from erlangen.groups.hom import Collapse, Compose, Embed, Factor, Fork, Hom, Identity, LinearPart, OrthogonalPart, Sign
 from erlangen.groups.infer import infer_symmetry
 from erlangen.groups.irreps import Irreps, wigner_d
 from erlangen.groups.linear import EquivariantLinear
@@ -23,10 +24,10 @@ from erlangen.groups.symmetry import Symmetry
 from erlangen.groups.unitary import SU, U
 
 __all__ = [
-    "Action", "Affine", "Basis", "BatchVector", "Collapse", "Compose", "Cyclic", "E", "EdgeIndex", "Element",
-    "Embed", "EquivariantLinear", "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus", "GrammarError", "Group",
-    "Hom", "Identity", "Irreps", "LinearPart", "Lorentz", "Nodes", "O", "Pixels", "Points", "Product",
-    "PseudoScalar", "QuarterTurns", "Regular", "Representation", "Scalar", "Scaling", "SE", "Sign",
+    "Action", "Affine", "Basis", "BatchVector", "CO", "CSO", "Collapse", "Compose", "Cyclic", "E", "EdgeIndex",
+    "Element", "Embed", "EquivariantLinear", "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus", "GrammarError",
+    "Group", "Hom", "Identity", "Irreps", "LinearPart", "Lorentz", "Nodes", "O", "OrthogonalPart", "Pixels", "Points",
+    "Product", "PseudoScalar", "QuarterTurns", "Regular", "Representation", "Scalar", "Scaling", "SE", "Sign",
     "SignedPermutation", "SL", "SO", "SU", "Symmetric", "Symmetry", "Translation", "Trivial", "U", "Vector",
     "equivariant_basis", "infer_symmetry", "parse_actions", "parse_group", "wigner_d",
 ]  # fmt: skip

@@ -77,7 +77,8 @@ class Fields(Action):
     """One action per named field of a dict or PyG ``Data``, or per position of a tuple.
 
     Every field of the data must be named: what the group does not move is ``Fixed()``, said aloud. Only words, whole
-    numbers, flags and ``None`` need no action. In place of an action there may be a tuple or dict of actions.
+    numbers, flags and ``None`` need no action; in a tuple, ``None`` stands in the place of theirs. Instead of an action
+    there may be a tuple or dict of actions.
 
     Example:
         >>> import torch
@@ -97,7 +98,7 @@ class Fields(Action):
                 "Fields(...): either positional actions (for a tuple) or named ones (for a dict or data object)"
             )
         given = dict(enumerate(positional)) if positional else named
-        pairs = {key: as_action(value, f"Fields({key})") for key, value in given.items()}
+        pairs = {key: as_action(value, f"Fields({key})") for key, value in given.items() if value is not None}
         group = joint_group(tuple(pairs.values()))
         self._set(tuple((key, pull_back(action, group)) for key, action in pairs.items()))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from erlangen.groups.action import Action, Fixed
 from erlangen.groups.affine import SE, Affine, E, Translation
+from erlangen.groups.conformal import CO, CSO
 from erlangen.groups.discrete import Cyclic, SignedPermutation, Symmetric
 from erlangen.groups.group import Group, Product, Trivial
 from erlangen.groups.hom import Embed, Factor, Fork, Hom, Identity
@@ -37,6 +38,7 @@ class GrammarError(ValueError):
 
 _SIZED: dict[str, Callable[[int], Group]] = {
     "SO": SO, "O": O, "SE": SE, "E": E, "GL": GL, "GL+": GLPlus, "GLPlus": GLPlus, "SL": SL, "Affine": Affine,
+    "CO": CO, "CSO": CSO,
     "T": Translation, "Translation": Translation, "C": Cyclic, "Cyclic": Cyclic,
     "B": SignedPermutation, "Lorentz": Lorentz, "U": U, "SU": SU, "SignedPermutation": SignedPermutation,
 }  # fmt: skip

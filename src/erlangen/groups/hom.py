@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from erlangen.groups.affine import _Affine
+from erlangen.groups.conformal import _Conformal
 from erlangen.groups.element import Element, device_of, dtype_of
 from erlangen.groups.group import Group, Product, Trivial
 from erlangen.groups.matrix import O, Scaling
@@ -55,7 +56,9 @@ class Hom:
 
     @staticmethod
     def canonical(source: Group, target: Group) -> Hom:
-        """The one obvious map: identity, factor of a product, linear part of SE/E/Affine, or the map to ``Trivial()``.
+        """The one obvious map: identity, factor, linear or orthogonal part, or the map to ``Trivial()``.
+
+        Affine groups have a linear part, CO and CSO (also as the linear part of an affine group) an orthogonal one.
 
         Raises:
             ValueError: when there is none, or more than one.
@@ -75,6 +78,10 @@ class Hom:
             return _through_a_factor(source, target)
         if isinstance(source, _Affine) and source.linear == target:
             return LinearPart(source)
+        if isinstance(source, _Affine) and isinstance(source.linear, _Conformal):
+            return LinearPart(source).then(Hom.canonical(source.linear, target))
+        if isinstance(source, _Conformal) and source.orthogonal_part == target:
+            return OrthogonalPart(source)
         raise ValueError(
             f"there is no canonical homomorphism from {source} to {target}: pass one, for instance "
             f"action.along(Embed({source}, {target}))"
@@ -195,6 +202,27 @@ class LinearPart(Hom):
         if isinstance(self.target, Trivial):
             return Trivial().zero(*self.source.algebra_shape(A), dtype=dtype_of(A), device=device_of(A))
         return self.source.matrix_tangent(A)
+
+
+@dataclass(frozen=True)
+class OrthogonalPart(Hom):
+    """The orthogonal part ``Q`` of a map ``s Q``: how unit vectors turn where lengths are scaled."""
+
+    target: Group = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, _Conformal):
+            raise ValueError(f"OrthogonalPart(group): CO or CSO, got {self.source}")
+        object.__setattr__(self, "target", self.source.orthogonal_part)
+
+    def __call__(self, g: Element) -> Element:
+        assert isinstance(self.source, _Conformal) and isinstance(g, Tensor)
+        return g / self.source.scale(g)[..., None, None]
+
+    def on_algebra(self, A: Element) -> Element:
+        assert isinstance(A, Tensor)
+        trace = A.diagonal(dim1=-2, dim2=-1).mean(-1)
+        return A - trace[..., None, None] * torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
 
 
 @dataclass(frozen=True)

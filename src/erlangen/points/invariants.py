@@ -158,9 +158,10 @@ def safe_norm(vector: Tensor, reference: Tensor | None = None) -> Tensor:
         Shape ``(..., 1)``.
     """
     square = vector.square().sum(-1, keepdim=True)
-    floor: Tensor | float = 0.0
+    floor: Tensor | float = torch.finfo(vector.dtype).tiny
     if reference is not None:
-        floor = (8 * torch.finfo(vector.dtype).eps) ** 2 * reference.detach().square().sum(-1, keepdim=True)
+        rounding = (8 * torch.finfo(vector.dtype).eps) ** 2 * reference.detach().square().sum(-1, keepdim=True)
+        floor = rounding.clamp_min(floor)
     zero = square <= floor
     return torch.where(zero, 0.0, torch.where(zero, 1.0, square).sqrt())
 

@@ -71,6 +71,10 @@ def _column(loops: Tensor, x: Tensor) -> Tensor:
     return loops.reshape(-1, *(1,) * (x.ndim - 1))
 
 
+def _flat(x: Tensor) -> Tensor:
+    return x.reshape(x.shape[0], x.shape[1:].numel())
+
+
 def _blocks(edges: int, like: Tensor) -> list[slice]:
     wide = max(1, like.shape[1:].numel())
     step = max(1, BLOCK // wide if like.device.type == "cpu" else edges)
@@ -81,7 +85,7 @@ class _WeightedSum(torch.autograd.Function):
     @staticmethod
     def forward(kernel: Tensor, x: Tensor, source: Tensor, target: Tensor, loops: Tensor | None) -> Tensor:
         dtype = torch.promote_types(kernel.dtype, x.dtype)
-        shape, x, kernel = x.shape, x.to(dtype).flatten(1), kernel.to(dtype).flatten(1)
+        shape, x, kernel = x.shape, _flat(x.to(dtype)), _flat(kernel.to(dtype))
         out = torch.zeros_like(x) if loops is None else kernel[-1] * x * loops[:, None]
         blocks = _blocks(len(source), x)
         room = x.new_empty(max((b.stop - b.start for b in blocks), default=0), x.shape[1])
@@ -113,7 +117,7 @@ class _Ends(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, y: Tensor, source: Tensor, target: Tensor, loops: Tensor | None) -> Tensor:
         dtype = torch.promote_types(x.dtype, y.dtype)
-        shape, x, y = x.shape, x.to(dtype).flatten(1), y.to(dtype).flatten(1)
+        shape, x, y = x.shape, _flat(x.to(dtype)), _flat(y.to(dtype))
         edges = len(source)
         out = x.new_empty(edges + (loops is not None), x.shape[1])
         blocks = _blocks(edges, x)
@@ -124,7 +128,7 @@ class _Ends(torch.autograd.Function):
             out[block].mul_(other)
         if loops is not None:
             out[-1] = (x * y * loops[:, None]).sum(0)
-        return out.unflatten(1, shape[1:])
+        return out.reshape(len(out), *shape[1:])
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -2,7 +2,7 @@ r"""Finite sets of directions: equispaced angles, spirals and repelling points o
 
 The vertices of a Platonic solid are carried to each other by its rotations (12 of the tetrahedron, 24 of octahedron and
 cube, 60 of icosahedron and dodecahedron), as equispaced angles are by rotations through multiples of :math:`2\pi/n`. A
-spiral has no rotation, and repelling points have none in general.
+spiral has one half turn, and repelling points have no rotation in general.
 """
 
 from __future__ import annotations

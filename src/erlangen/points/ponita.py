@@ -316,7 +316,7 @@ def _basis(degree: int, invariants: int, hidden: int, basis_dim: int) -> nn.Sequ
 
 def _spread(x: Tensor) -> float:
     """The standard deviation; with several processes, the root of their mean variance, so that all scale alike."""
-    variance = x.var().double()
+    variance = (x.var() if x.numel() > 1 else x.new_tensor(math.nan)).double()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(variance)
         variance /= torch.distributed.get_world_size()

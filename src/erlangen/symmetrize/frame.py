@@ -12,7 +12,7 @@ from erlangen.groups import Element, Group
 from erlangen.groups.fields import field_names, is_graph_data
 
 #: What can be done about an input whose frame is ambiguous.
-POLICIES = ("raise", "warn", "perturb")
+POLICIES = ("raise", "warn", "perturb", "keep")
 
 
 @runtime_checkable
@@ -57,19 +57,19 @@ def pick(inputs: Sequence[Any], where: int | str, argument: str) -> Any:
     return inputs[where]
 
 
-def require_policy(policy: str, frame: str) -> str:
+def require_policy(policy: str, frame: str, known: Sequence[str] = POLICIES) -> str:
     """Checks the name of a policy.
 
     Raises:
         ValueError: when it is unknown.
     """
-    if policy not in POLICIES:
-        raise ValueError(f"{frame}(degenerate): one of {', '.join(POLICIES)}, got {policy!r}")
+    if policy not in known:
+        raise ValueError(f"{frame}(degenerate): one of {', '.join(known)}, got {policy!r}")
     return policy
 
 
 def report_degenerate(policy: str, message: str) -> None:
-    """Raises, warns, or stays silent, as the policy says.
+    """Raises, warns, or stays silent, as the policy says: "perturb" and "keep" are silent.
 
     Raises:
         ValueError: under policy "raise".

@@ -15,12 +15,9 @@ from torch import Tensor
 
 from erlangen.groups import SE, SO, E, Element, Group, O
 from erlangen.groups.fields import field_names, is_graph_data
-from erlangen.symmetrize.frame import pick, report_degenerate, require_policy
-
-#: Relative gap of neighbouring eigenvalues below which principal axes are arbitrary.
-GAP = 1e-6
-#: Size of the deterministic shift, relative to the cloud, under policy "perturb".
-SHIFT = 1e-4
+from erlangen.symmetrize.clouds import Clouds, require_mask
+from erlangen.symmetrize.frame import pick, require_policy
+from erlangen.symmetrize.principal import principal_axes
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,9 @@ class PCAFrame:
         batch: which input is the batch vector of a PyG batch; found by itself in a data object. Without one,
             coordinates of shape ``(nodes, d)`` are one cloud.
         degenerate: what to do when two eigenvalues agree to a relative 1e-6 (single points, collinear points in space,
-            cubes, spheres): "raise", "warn" and go on, or "perturb" every point by a fixed shift of relative size 1e-4,
-            so that axes exist and only depend on the order of the points.
+            cubes, spheres): "raise", "warn" and go on, "keep" the arbitrary axes without a word, for callers who deal
+            with them, or "perturb" every point by a fixed shift of relative size 1e-4, so that axes exist and only
+            depend on the order of the points.
         mask: which input tells the valid points of padded clouds, boolean, shape ``(B, n)``; the others count neither
             for the centroid nor for the axes. A backbone sees them moved along: see :class:`ZeroPadding`.
         grad: "detach" (the axes are constants, the centroid is differentiated) or "full"; gradients of axes grow with
@@ -86,32 +84,17 @@ class PCAFrame:
         graph = self._batch_vector(inputs)
         if graph is None and x.ndim == 2:
             x = x[None]
-        moves = isinstance(self.group, E | SE)
-        valid = self._valid(inputs, x)
-        centre, covariance = self._moments(x.double(), graph, moves, valid)
-        values, axes = torch.linalg.eigh(covariance.detach())
-        ambiguous = self._ambiguous(values)
-        if self.grad == "full" and covariance.requires_grad:
-            # Axes that are arbitrary have no derivative; those of another matrix in their place keep NaN out.
-            other = torch.arange(1.0, d + 1, dtype=covariance.dtype, device=covariance.device).diag()
-            clear = torch.where(ambiguous[:, None, None], other, covariance)
-            axes = torch.where(ambiguous[:, None, None], axes, torch.linalg.eigh(clear).eigenvectors)
-        if bool(ambiguous.any()):
-            where = ambiguous.nonzero().flatten().tolist()
-            report_degenerate(
-                self.degenerate,
-                f"PCAFrame: the principal axes of {len(where)} of {len(values)} samples are ambiguous (first: sample "
-                f"{where[0]}, moments {[float(f'{v:.3g}') for v in values[where[0]]]})",
-            )
-            if self.degenerate == "perturb":
-                shifted = x.detach().double() + self._shift(x.detach(), graph, values)
-                _, covariance = self._moments(shifted, graph, moves, valid)
-                axes = torch.where(ambiguous[:, None, None], torch.linalg.eigh(covariance).eigenvectors, axes)
-        frames = self._signed(axes)
+        moves, valid = isinstance(self.group, E | SE), self._valid(inputs, x)
+        if graph is None:
+            x = x.reshape(x.shape[0], x.shape[1:-1].numel(), d)
+        valid = None if valid is None else valid.reshape(x.shape[:-1])
+        clouds = Clouds.of(x.double(), graph, valid, "PCAFrame")
+        found = principal_axes(clouds, centred=moves, degenerate=self.degenerate, grad=self.grad, caller="PCAFrame")
+        frames = self._signed(found.axes)
         if not moves:
             return frames, None
         assert isinstance(self.group, E | SE)
-        return self.group.pack(frames, centre[:, None].expand(*frames.shape[:-1])), None
+        return self.group.pack(frames, found.centre[:, None].expand(*frames.shape[:-1])), None
 
     def _batch_vector(self, inputs: tuple[Any, ...]) -> Tensor | None:
         if self.batch is not None:
@@ -123,57 +106,7 @@ class PCAFrame:
         return None
 
     def _valid(self, inputs: tuple[Any, ...], x: Tensor) -> Tensor | None:
-        if self.mask is None:
-            return None
-        mask = pick(inputs, self.mask, "PCAFrame(mask)")
-        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != x.shape[:-1]:
-            got = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-            raise ValueError(f"PCAFrame(mask): torch.bool {tuple(x.shape[:-1])}, got {got}")
-        empty = ~mask.flatten(1).any(1)
-        if bool(empty.any()):
-            raise ValueError(f"PCAFrame(mask): sample {int(empty.nonzero()[0])} has no valid point")
-        return mask
-
-    def _moments(self, x: Tensor, graph: Tensor | None, moves: bool, valid: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Centroid (B, d) and second moments (B, d, d) of every sample."""
-        d = x.shape[-1]
-        if graph is None:
-            cloud = x.reshape(x.shape[0], x.shape[1:-1].numel(), d)
-            if cloud.shape[1] == 0 and cloud.shape[0]:
-                raise ValueError("PCAFrame(points): a cloud has no points")
-            if valid is None:
-                centre = cloud.mean(1) if moves else cloud.new_zeros(cloud.shape[0], d)
-                offset = cloud - centre[:, None]
-                return centre, offset.mT @ offset
-            weight = valid.flatten(1)[..., None].to(cloud.dtype)
-            centre = (weight * cloud).sum(1) / weight.sum(1) if moves else cloud.new_zeros(cloud.shape[0], d)
-            offset = weight * (cloud - centre[:, None])
-            return centre, offset.mT @ offset
-        count = int(graph.max()) + 1 if graph.numel() else 0
-        sizes = torch.bincount(graph, minlength=count)
-        if bool((sizes == 0).any()):
-            raise ValueError(f"PCAFrame(batch): graph {int((sizes == 0).nonzero()[0])} has no nodes")
-        centre = x.new_zeros(count, d)
-        if moves:
-            centre = centre.index_add(0, graph, x) / sizes[:, None]
-        offset = x - centre[graph]
-        outer = (offset[:, :, None] * offset[:, None, :]).flatten(1)
-        return centre, x.new_zeros(count, d * d).index_add(0, graph, outer).unflatten(1, (d, d))
-
-    @staticmethod
-    def _ambiguous(values: Tensor) -> Tensor:
-        if values.shape[-1] == 1:
-            return torch.zeros(values.shape[0], dtype=torch.bool, device=values.device)
-        gap = (values[:, 1:] - values[:, :-1]).amin(1)
-        return gap <= GAP * values[:, -1]
-
-    def _shift(self, x: Tensor, graph: Tensor | None, values: Tensor) -> Tensor:
-        generator = torch.Generator().manual_seed(0)
-        shape = x.shape if graph is not None else x.shape[1:]
-        noise = torch.randn(shape, generator=generator, dtype=torch.float64).to(x.device)
-        size = SHIFT * values[:, -1].clamp_min(0).sqrt()
-        size = torch.where(size > 0, size, SHIFT)
-        return noise * (size[graph][:, None] if graph is not None else size.reshape(-1, *(1,) * (x.ndim - 1)))
+        return None if self.mask is None else require_mask(pick(inputs, self.mask, "PCAFrame(mask)"), x, "PCAFrame")
 
     def _signed(self, axes: Tensor) -> Tensor:
         d = axes.shape[-1]

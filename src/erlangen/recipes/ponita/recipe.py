@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from erlangen.recipes.experiment import Experiment, run_experiments
-from erlangen.recipes.ponita import directional, nbody, superpixels
+from erlangen.recipes.ponita import directional, forces, nbody, properties, superpixels
 from erlangen.recipes.ponita.settings import Config
 from erlangen.report import Result
 
 ALL: tuple[Experiment, ...] = (
     nbody.EXPERIMENT,
     directional.EXPERIMENT,
+    forces.EXPERIMENT,
     superpixels.EXPERIMENT,
+    properties.EXPERIMENT,
 )
 EXPERIMENTS = {experiment.name: experiment.summary for experiment in ALL}
 CLAIMS = tuple(claim for experiment in ALL for claim in experiment.claims)

@@ -8,7 +8,7 @@ from typing import Literal
 from erlangen.recipes.config import Config as BaseConfig
 from erlangen.recipes.config import ConfigError, option
 
-BLOCKS = ("nbody", "directional", "superpixels")
+BLOCKS = ("nbody", "directional", "superpixels", "forces", "properties")
 IMAGES = {"digits": 1797, "mnist": 10000}
 
 
@@ -16,7 +16,7 @@ IMAGES = {"digits": 1797, "mnist": 10000}
 class Config(BaseConfig):
     """Settings of networks between positions and orientations."""
 
-    experiments = ("nbody", "directional", "superpixels")
+    experiments = ("nbody", "directional", "forces", "superpixels", "properties")
 
     seeds: int = option("number of seeds: seed, seed + 1, ...", smoke=2, small=3, paper=5)
 
@@ -44,6 +44,31 @@ class Config(BaseConfig):
     superpixels_epochs: int = option("epochs on digits", smoke=1, small=20, paper=100)
     superpixels_batch: int = option("digits per step", smoke=20, small=50, paper=96)
     superpixels_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
+    # forces
+    forces_train: int = option("configurations to learn from", smoke=10, small=450, paper=450)
+    forces_validation: int = option("configurations to choose the epoch", smoke=5, small=50, paper=50)
+    forces_tests: int = option("configurations of each test", smoke=5, small=200, paper=650)
+    forces_epochs: int = option("epochs on configurations", smoke=1, small=16, paper=5000)
+    forces_3bpa: int = option("configurations of 3BPA to learn from", smoke=10, small=100, paper=450)
+    forces_3bpa_epochs: int = option("epochs on them", smoke=1, small=10, paper=5000)
+    forces_times: int = option("times the epochs for a PNITA that takes PONITA's time", smoke=2, small=6, paper=10)
+    forces_batch: int = option("configurations per step", smoke=5, small=5, paper=5)
+    forces_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=20)
+    forces_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=128)
+    forces_layers: int = option("layers of all networks", smoke=2, small=3, paper=5)
+    forces_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
+    # properties
+    properties_heavy: int = option("most atoms of a molecule besides hydrogen", smoke=4, small=7, paper=9)
+    properties_train: int = option("molecules to learn from", smoke=40, small=1000, paper=110000)
+    properties_validation: int = option("molecules to choose the epoch", smoke=10, small=200, paper=10000)
+    properties_tests: int = option("molecules to test on", smoke=20, small=500, paper=10000)
+    properties_epochs: int = option("epochs on molecules", smoke=1, small=12, paper=1000)
+    properties_times: int = option("times the epochs for a PNITA that takes PONITA's time", smoke=2, small=5, paper=10)
+    properties_batch: int = option("molecules per step", smoke=20, small=20, paper=96)
+    properties_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
+    properties_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=256)
+    properties_layers: int = option("layers of all networks", smoke=2, small=3, paper=9)
+    properties_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
 
     def check(self) -> None:
         for name in vars(self):
