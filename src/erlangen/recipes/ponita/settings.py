@@ -41,8 +41,8 @@ class Config(BaseConfig):
     )
     superpixels_train: int = option("digits to learn from", smoke=40, small=1200, paper=8000)
     superpixels_tests: int = option("digits to test on", smoke=40, small=500, paper=2000)
-    superpixels_epochs: int = option("epochs on digits", smoke=1, small=20, paper=100)
-    superpixels_batch: int = option("digits per step", smoke=20, small=50, paper=96)
+    superpixels_epochs: int = option("epochs on digits", smoke=1, small=24, paper=100)
+    superpixels_batch: int = option("digits per step", smoke=20, small=12, paper=96)
     superpixels_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
     # forces
     forces_train: int = option("configurations to learn from", smoke=10, small=450, paper=450)
