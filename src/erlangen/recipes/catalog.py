@@ -61,7 +61,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "ponita",
         "Messages between positions and orientations, against networks on distances and on coordinates",
-        ("nbody", "directional", "forces", "superpixels", "properties"),
+        ("nbody", "directional", "forces", "superpixels", "generation", "properties"),
         extras=("recipes", "molecules"),
         paper="Bekkers et al., Fast, Expressive SE(n) Equivariant Networks through Weight-Sharing in "
         "Position-Orientation Space, 2024",

@@ -15,6 +15,7 @@
 (2.0, 20)
 """
 
+from erlangen.train.averaging import AveragedWeights
 from erlangen.train.checkpoint import CheckpointError, load_weights
 from erlangen.train.fit import Fitted, fit
 from erlangen.train.folder import remove_trainings
@@ -22,6 +23,7 @@ from erlangen.train.journey import DivergedError
 from erlangen.train.placement import require_placement, strategies
 
 __all__ = [
+    "AveragedWeights",
     "CheckpointError",
     "DivergedError",
     "Fitted",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from erlangen.recipes.experiment import Experiment, run_experiments
-from erlangen.recipes.ponita import directional, forces, nbody, properties, superpixels
+from erlangen.recipes.ponita import directional, forces, generation, nbody, properties, superpixels
 from erlangen.recipes.ponita.settings import Config
 from erlangen.report import Result
 
@@ -12,6 +12,7 @@ ALL: tuple[Experiment, ...] = (
     directional.EXPERIMENT,
     forces.EXPERIMENT,
     superpixels.EXPERIMENT,
+    generation.EXPERIMENT,
     properties.EXPERIMENT,
 )
 EXPERIMENTS = {experiment.name: experiment.summary for experiment in ALL}

@@ -8,7 +8,7 @@ from typing import Literal
 from erlangen.recipes.config import Config as BaseConfig
 from erlangen.recipes.config import ConfigError, option
 
-BLOCKS = ("nbody", "directional", "superpixels", "forces", "properties")
+BLOCKS = ("nbody", "directional", "forces", "superpixels", "generation", "properties")
 IMAGES = {"digits": 1797, "mnist": 10000}
 
 
@@ -16,7 +16,7 @@ IMAGES = {"digits": 1797, "mnist": 10000}
 class Config(BaseConfig):
     """Settings of networks between positions and orientations."""
 
-    experiments = ("nbody", "directional", "forces", "superpixels", "properties")
+    experiments = ("nbody", "directional", "forces", "superpixels", "generation", "properties")
 
     seeds: int = option("number of seeds: seed, seed + 1, ...", smoke=2, small=3, paper=5)
 
@@ -41,8 +41,8 @@ class Config(BaseConfig):
     )
     superpixels_train: int = option("digits to learn from", smoke=40, small=1200, paper=8000)
     superpixels_tests: int = option("digits to test on", smoke=40, small=500, paper=2000)
-    superpixels_epochs: int = option("epochs on digits", smoke=1, small=20, paper=100)
-    superpixels_batch: int = option("digits per step", smoke=20, small=50, paper=96)
+    superpixels_epochs: int = option("epochs on digits", smoke=1, small=24, paper=100)
+    superpixels_batch: int = option("digits per step", smoke=20, small=12, paper=96)
     superpixels_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
     # forces
     forces_train: int = option("configurations to learn from", smoke=10, small=450, paper=450)
@@ -69,6 +69,19 @@ class Config(BaseConfig):
     properties_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=256)
     properties_layers: int = option("layers of all networks", smoke=2, small=3, paper=9)
     properties_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
+    # generation
+    generation_heavy: int = option("atoms of C, N, O, F in a molecule, at most", smoke=2, small=4, paper=9)
+    generation_train: int = option("molecules to learn from", smoke=8, small=250, paper=100000)
+    generation_validation: int = option("molecules to choose the epoch", smoke=2, small=30, paper=5000)
+    generation_epochs: int = option("epochs on molecules", smoke=2, small=160, paper=1000)
+    generation_batch: int = option("molecules per step", smoke=4, small=16, paper=96)
+    generation_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
+    generation_channels: int = option("channels of PONITA", smoke=8, small=32, paper=256)
+    generation_layers: int = option("layers of both networks", smoke=2, small=5, paper=9)
+    generation_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
+    generation_average: float = option("decay of the average of weights", smoke=0.9, small=0.995, paper=0.9999)
+    generation_samples: int = option("molecules sampled from each network", smoke=6, small=200, paper=10000)
+    generation_steps: int = option("steps of the sampler, of a thousand", smoke=20, small=200, paper=1000)
 
     def check(self) -> None:
         for name in vars(self):
