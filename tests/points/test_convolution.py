@@ -56,20 +56,13 @@ def test_derivatives_of_the_sum(loops, monkeypatch):
     assert torch.autograd.gradcheck(function, (kernel, x)) and torch.autograd.gradgradcheck(function, (kernel, x))
 
 
-def test_kernels_of_all_layers():
-    basis, weights = randn(2, 3, 5), [randn(4, 5, seed=k) for k in range(3)]
-    found = messages.layer_kernels(basis, weights)
-    assert all(torch.allclose(k, basis @ w.T, atol=1e-14) for k, w in zip(found, weights, strict=True))
-    inputs = [t.requires_grad_() for t in (basis, *weights)]
-    function = lambda b, *w: sum(k.sin() for k in messages.layer_kernels(b, w))
-    assert torch.autograd.gradcheck(function, inputs) and torch.autograd.gradgradcheck(function, inputs)
-
-
-def test_a_layer_that_needs_no_gradient():
-    basis, weights = randn(3, 5).requires_grad_(), [randn(4, 5), randn(4, 5, seed=1).requires_grad_()]
-    kernels = messages.layer_kernels(basis, weights)
-    by_basis, by_weight = torch.autograd.grad(kernels[1].sum(), (basis, weights[1]))
-    assert torch.allclose(by_basis, weights[1].sum(0).expand(3, 5)) and by_weight.shape == (4, 5)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_kernels_and_features_may_lie_anyhow_in_memory(dtype):
+    edge_index = edges(4, 9)
+    wide, x = randn(9, 2, 6, dtype=dtype), randn(2, 4, 3, seed=1, dtype=dtype).transpose(0, 1)
+    kernel = wide[..., 3:]
+    expected = weighted_sum(kernel.contiguous(), x.contiguous(), edge_index)
+    assert torch.equal(weighted_sum(kernel, x, edge_index), expected)
 
 
 def messages_by_hand(kernel, x, edge_index, groups, out):

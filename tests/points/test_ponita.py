@@ -7,6 +7,7 @@ import pytest
 import torch
 from tests.points.solids import randn, rotations_of
 
+from erlangen.audit import audit
 from erlangen.groups import SE, SO, E
 from erlangen.neighbours import radius_graph
 from erlangen.points import PONITA, orientation_grid
@@ -117,6 +118,20 @@ def test_finer_grids_err_less():
     assert (found[20] > 3 * found[80]).all() and (found[20] < 1).all(), found
 
 
+def test_what_a_grid_promises():
+    """Translations and what keeps the grid exactly, all motions nearly: as audited, each by itself."""
+    for changes, verdicts in (
+        ({"num_ori": 6, "grid": "octahedron"}, ["exact", "exact", "approximate"]),
+        ({"num_ori": 8, "dim": 2, "invariants": "complete"}, ["exact", "exact", "approximate"]),
+        ({"num_ori": 20}, ["exact", "approximate"]),
+    ):
+        net = network(torch.float32, hidden=8, in_vector=0, out_vector=1, **changes)
+        batch = torch.arange(3).repeat_interleave(4)
+        inputs = randn(12, 2).float(), randn(12, net.dim, seed=1).float(), all_pairs(batch), batch
+        assert [p.kind for p in net.symmetry] == verdicts
+        assert [audit(net, *inputs, symmetry=p, num_elements=8).verdict for p in net.symmetry] == verdicts
+
+
 def test_what_sees_mirror_images():
     """A chiral cloud and its image: the plain set is blind in space, and not in the plane."""
     mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0])).double()
@@ -154,8 +169,9 @@ def test_order_and_company_do_not_matter(changes):
 # ---------------------------------------------------------------- the function
 
 
-def plainly(net, x, pos, vec):
-    """The fibre-bundle network on one cloud of all pairs, with loops of Python over layers and pairs of points."""
+def plainly(net, x, pos, vec, pairs=None):
+    """The network with a grid on one cloud, with loops of Python over layers and edges, by default all pairs."""
+    pairs = [(j, i) for i in range(len(pos)) for j in range(len(pos)) if i != j] if pairs is None else pairs
     grid = net.space.grid.to(pos.dtype)
     gelu = lambda t: t * (1 + torch.erf(t / math.sqrt(2))) / 2
 
@@ -172,16 +188,18 @@ def plainly(net, x, pos, vec):
     found = []
     for block, readout in zip(net.blocks, net.readouts, strict=True):
         conv, z = block.conv, torch.zeros_like(h)
-        for i in range(len(pos)):
-            for j in range(len(pos)):
-                r = pos[j] - pos[i]
-                along = grid @ r
+        for j, i in [*pairs, *((i, i) for i in range(len(pos)) if (i, i) not in pairs)]:
+            r = pos[j] - pos[i]
+            along = grid @ r
+            if net.dim == 2:
+                across = grid[:, 0] * r[1] - grid[:, 1] * r[0]
+            else:
                 across = (r.square().sum() - along.square()).clamp_min(0).sqrt() if i != j else 0 * along
-                kernel = basis(net.basis, torch.stack([along, across], -1)) @ conv.kernel.weight.T
-                if net.radius is not None:
-                    u = min(float(r.norm()) / net.radius, 1.0)
-                    kernel = kernel * (1 - 28 * u**6 + 48 * u**7 - 21 * u**8)
-                z[i] = z[i] + kernel * h[j]
+            kernel = basis(net.basis, torch.stack([along, across], -1)) @ conv.kernel.weight.T
+            if net.radius is not None:
+                u = min(float(r.norm()) / net.radius, 1.0)
+                kernel = kernel * (1 - 28 * u**6 + 48 * u**7 - 21 * u**8)
+            z[i] = z[i] + kernel * h[j]
         y = torch.einsum("poc,noc->npc", fiber_basis @ conv.fiber_kernel.weight.T, z) / len(grid) + conv.bias
         y = torch.nn.functional.layer_norm(y, y.shape[-1:], block.norm.weight, block.norm.bias)
         wide, back = block.mix[0], block.mix[2]
@@ -192,19 +210,50 @@ def plainly(net, x, pos, vec):
     return values[..., : net.out_scalar].mean(1), vector
 
 
-@pytest.mark.parametrize("radius", [None, 2.0])
-def test_it_is_the_function_of_the_formulas(radius):
-    net = network(num_ori=7, radius=radius)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_ori": 7},
+        {"num_ori": 7, "radius": 2.0},
+        {"num_ori": 6, "grid": "octahedron"},
+        {"num_ori": 12, "grid": "icosahedron", "radius": 2.0},
+        {"num_ori": 4, "grid": "tetrahedron"},
+        {"num_ori": 6, "dim": 2},
+        {"num_ori": 5, "dim": 2},
+    ],
+)
+def test_it_is_the_function_of_the_formulas(changes):
+    """All pairs, where reverse edges share their kernels; edges without reverse; edges and loops that come twice."""
+    net = network(**changes)
     x, pos, vec = cloud(net, 4)
-    for found, expected in zip(net(x, pos, vec=vec), plainly(net, x, pos, vec), strict=True):
-        assert (found - expected).abs().max() < 1e-12
+    one_way = [(0, 1), (1, 2), (2, 1), (3, 0)]
+    twice = [(0, 1), (1, 0), (0, 1), (1, 0), (2, 2), (2, 2), (3, 3)]
+    for pairs in (None, one_way, twice):
+        edge_index = None if pairs is None else torch.tensor(pairs).T.contiguous()
+        if edge_index is None and net.radius is not None:
+            edge_index = all_pairs(torch.zeros(4, dtype=torch.long))
+        expected = plainly(net, x, pos, vec, pairs)
+        for found, want in zip(net(x, pos, edge_index, vec=vec), expected, strict=True):
+            assert (found - want).abs().max() < 1e-12
+        with torch.no_grad():
+            single = network(torch.float32, **changes)(x.float(), pos.float(), edge_index, vec=vec.float())
+        assert (single.scalar - expected[0]).abs().max() < 1e-4
+
+
+def test_distances_are_the_same_both_ways():
+    net, attr = network(num_ori=0), network(num_ori=0, in_edge=1)
+    x, pos, _ = cloud(net, 5)
+    edge_index = torch.tensor([[0, 1, 1, 2, 3, 4, 0], [1, 0, 2, 1, 4, 3, 0]])
+    # An attribute that no weight reads keeps the edges apart, and changes nothing.
     with torch.no_grad():
-        single = network(torch.float32, num_ori=7, radius=radius)(x.float(), pos.float(), vec=vec.float())
-    assert (single.scalar - found_scalar(net, x, pos, vec)).abs().max() < 1e-4
-
-
-def found_scalar(net, x, pos, vec):
-    return net(x, pos, vec=vec).scalar.detach()
+        for name, p in attr.named_parameters():
+            if name != "basis.1.weight":
+                p.copy_(net.get_parameter(name))
+        attr.basis[1].weight.zero_()
+        for k, column in enumerate((0, 2, 6)):  # d, d d, d d d among the products of d and the attribute
+            attr.basis[1].weight[:, column] = net.basis[1].weight[:, k]
+    found = attr(x, pos, edge_index, edge_attr=torch.ones(7, 1).double()).scalar
+    assert (net(x, pos, edge_index).scalar - found).abs().max() < 1e-13
 
 
 def test_number_of_parameters():
@@ -219,7 +268,7 @@ def test_vectors_lifted_and_read_shrink_by_the_dimension(dim, number, kind):
     space = GridSpace(orientation_grid(number, dim, kind), "ponita", True)
     vec, pos, none = randn(4, 2, dim), randn(4, dim), torch.zeros(4, 0).double()
     edges = torch.zeros(2, 0, dtype=torch.long)
-    lift = space.lift(none, pos, vec, edges, torch.zeros(0, 0).double(), torch.ones(4, dtype=torch.bool))
+    lift = space.lift(none, pos, vec, edges, None)
     _, back = space.read(lift.features, lift, 0, 4)
     assert (back - vec / dim).abs().max() < 1e-12
 
@@ -277,9 +326,7 @@ def test_options_change_the_function(changes):
     assert (net(x, pos, vec=vec).scalar - plain(x, pos, vec=vec).scalar).abs().max() > 1e-6
     if "layer_scale" in changes:
         plain.blocks = torch.nn.ModuleList(torch.nn.Identity() for _ in plain.blocks)
-        h = net.embedding(
-            net.space.lift(x, pos, vec, torch.zeros(2, 0).long(), x[:0, :0], torch.ones(6).bool()).features
-        )
+        h = net.embedding(net.space.lift(x, pos, vec, torch.zeros(2, 0).long(), None).features)
         values = sum(readout(h) for readout in net.readouts) / 2
         assert (net(x, pos, vec=vec).scalar - values[..., :2].mean(1)).abs().max() < 1e-4
 

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import torch
-from tests.promises import cases, diffusion_cases, points_cases
+from tests.promises import canonical_cases, cases, diffusion_cases, points_cases
 from tests.promises.registry import PROMISES, build, classes_with_promises, promise, promises
 from torch import nn
 
@@ -13,7 +13,7 @@ from erlangen.audit import audit
 from erlangen.audit.runner import to_dtype
 from erlangen.groups import Symmetry
 
-assert cases and diffusion_cases and points_cases  # importing them registers them
+assert canonical_cases and cases and diffusion_cases and points_cases  # importing them registers them
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])

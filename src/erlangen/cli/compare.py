@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
+from typing import Any
 
 from erlangen.cli.options import BadInputError, require_device
-from erlangen.cli.run import output_folder
+from erlangen.cli.run import output_folder, require_sharing
 from erlangen.recipes import TRAININGS, ConfigError, is_first_process
 from erlangen.report import Result, json_values, print_result
 
@@ -44,35 +45,33 @@ def compare_command(given: list[str]) -> int:
     if not given:
         print("usage: erlangen compare --data CLOUDS [options] (`erlangen compare --help` shows them)")
         return 2
-    from erlangen.recipes.compare import FORMATS, METHODS, RECIPE, Comparison, compare
+    from erlangen.recipes.compare import FORMATS, METHODS, RECIPE, Comparison, compare, settings_of
     from erlangen.recipes.options import describe, parse
 
     if "--help" in given or "-h" in given:
-        networks = "\n".join(f"  {name:<18} {method.title}" for name, method in METHODS.items())
+        networks = "\n".join(f"  {name:<16} {method.about}" for name, method in METHODS.items())
         print(HELP.format(formats=FORMATS, networks=networks, options=describe(Comparison)), end="")
         return 0
     config = parse(Comparison, given, "erlangen compare")
     require_device(config.device)
+    require_sharing(config)
     from erlangen.train import CheckpointError, remove_trainings
 
     started, out = time.perf_counter(), config.output_folder(RECIPE)
     with output_folder(out) as kept:
         _require_ours(kept, out)
-        done = kept is not None and config.resume and _is_whole(kept, config)
-        if done:
-            assert kept is not None
-            result = kept
-        else:
-            try:
-                result = compare(dataclasses.replace(config, out=out))
-            except CheckpointError as error:
-                hint = "; without --resume all begins anew" if config.resume else ""
-                raise BadInputError(f"--out: {error}{hint}") from error
-            except ConfigError:
-                raise
-            except ValueError as error:
-                said = str(error)
-                raise BadInputError(said if said.startswith("--") else f"--data: {said}") from error
+        try:
+            done = kept is not None and config.resume and _is_whole(kept, settings_of(config))
+            result = kept if done else compare(dataclasses.replace(config, out=out))
+        except CheckpointError as error:
+            hint = "; without --resume all begins anew" if config.resume else ""
+            raise BadInputError(f"--out: {error}{hint}") from error
+        except ConfigError:
+            raise
+        except ValueError as error:
+            said = str(error)
+            raise BadInputError(said if said.startswith("--") else f"--data: {said}") from error
+        assert result is not None
         if not is_first_process():
             return 0
         if not done:
@@ -94,8 +93,5 @@ def _require_ours(kept: Result | None, out: Path) -> None:
         raise BadInputError(f"--out: {out} holds a result of {kept.recipe}; name another folder")
 
 
-def _is_whole(kept: Result, config: object) -> bool:
-    from erlangen.recipes.compare import Comparison
-
-    assert isinstance(config, Comparison)
-    return kept.status == "complete" and kept.config == json_values(config.to_dict())
+def _is_whole(kept: Result, settings: dict[str, Any]) -> bool:
+    return kept.status == "complete" and kept.config == json_values(settings)

@@ -64,7 +64,7 @@ def run_command(given: list[str]) -> int:
         return 0
     _require_data(config.data)
     require_device(config.device)
-    _require_sharing(config)
+    require_sharing(config)
     from erlangen.train import CheckpointError, remove_trainings
 
     started = time.perf_counter()
@@ -116,7 +116,12 @@ def _require_data(folder: Path | None) -> None:
         raise BadInputError(f"--data is {str(folder)!r}; it takes a folder, and there is none of that name")
 
 
-def _require_sharing(config: Config) -> None:
+def require_sharing(config: Config) -> None:
+    """Refuses ``--devices``, ``--num-nodes`` and ``--strategy`` that Lightning does not take together.
+
+    Raises:
+        BadInputError: With what it says.
+    """
     how = {"devices": config.devices, "num_nodes": config.num_nodes, "strategy": config.strategy}
     if how == {"devices": 1, "num_nodes": 1, "strategy": "auto"}:  # spares the import of Lightning
         return

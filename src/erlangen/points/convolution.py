@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from erlangen.points.messages import weighted_sum
+from erlangen.points.messages import Links
 
 
 class PointConv(nn.Module):
@@ -52,17 +52,15 @@ class PointConv(nn.Module):
             edge_index: edges, sources then targets.
             basis: the basis at each edge's invariants.
         """
-        return self.steps(x, edge_index, None, self.kernel(basis))[-1] + self.bias
+        return self.steps(x, Links(edge_index), self.kernel(basis))[-1] + self.bias
 
-    def steps(
-        self, x: Tensor, edge_index: Tensor, loops: Tensor | None, kernel: Tensor, fiber_kernel: Tensor | None = None
-    ) -> list[Tensor]:
-        """The result without bias, as the only one of a list, from the kernels of every edge (and of loops)."""
+    def steps(self, x: Tensor, links: Links, kernel: Tensor, fiber_kernel: Tensor | None = None) -> list[Tensor]:
+        """The result without bias, as the only one of a list, from the kernels of links."""
         if self.groups == self.in_channels == self.out_channels:
-            return [weighted_sum(kernel, x, edge_index, loops)]
+            return [links.sum(kernel, x)]
         kernel = kernel.unflatten(-1, _blocks(self))
         x = x.unflatten(-1, (self.groups, 1, -1)).expand(-1, *kernel.shape[1:])
-        return [weighted_sum(kernel, x, edge_index, loops).sum(-1).flatten(-2)]
+        return [links.sum(kernel, x).sum(-1).flatten(-2)]
 
     def weights(self) -> list[nn.Linear]:
         """The linear maps that make the kernel of each step."""
@@ -141,15 +139,13 @@ class PositionOrientationConv(nn.Module):
                 f"{None if fiber_basis is None else tuple(fiber_basis.shape)} with separable={self.separable}"
             )
         fiber_kernel = None if self.fiber_kernel is None else self.fiber_kernel(fiber_basis)
-        return self.steps(x, edge_index, None, self.kernel(basis), fiber_kernel)[-1] + self.bias
+        return self.steps(x, Links(edge_index), self.kernel(basis), fiber_kernel)[-1] + self.bias
 
-    def steps(
-        self, x: Tensor, edge_index: Tensor, loops: Tensor | None, kernel: Tensor, fiber_kernel: Tensor | None = None
-    ) -> list[Tensor]:
-        """What comes out of each step, without bias, from the kernels of edges (and loops) and of orientations."""
+    def steps(self, x: Tensor, links: Links, kernel: Tensor, fiber_kernel: Tensor | None = None) -> list[Tensor]:
+        """What comes out of each step, without bias, from the kernels of links and of pairs of orientations."""
         depthwise = self.groups == self.in_channels == self.out_channels
         if fiber_kernel is not None:
-            z = weighted_sum(kernel, x, edge_index, loops)
+            z = links.sum(kernel, x)
             if depthwise:
                 return [z, torch.einsum("poc,noc->npc", fiber_kernel, z) / x.shape[1]]
             fiber_kernel = fiber_kernel.unflatten(-1, _blocks(self))
@@ -158,7 +154,7 @@ class PositionOrientationConv(nn.Module):
         if not depthwise:
             kernel = kernel.unflatten(-1, _blocks(self))
             x = x.unflatten(-1, (self.groups, 1, -1))
-        y = weighted_sum(kernel, x[:, None].expand(-1, *kernel.shape[1:]), edge_index, loops).mean(2)
+        y = links.sum(kernel, x[:, None].expand(-1, *kernel.shape[1:])).mean(2)
         return [y if depthwise else y.sum(-1).flatten(-2)]
 
     def weights(self) -> list[nn.Linear]:

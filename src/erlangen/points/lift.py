@@ -77,6 +77,24 @@ def lift_edges(pos: Float[Tensor, "nodes dim"], edge_index: Int[Tensor, "2 edges
     return LiftedGraph(node, vector / length, lifted, edge)
 
 
+def without_loop(edge_index: Tensor, nodes: int) -> Tensor:
+    """Which points no edge leads from themselves to themselves.
+
+    Args:
+        edge_index: edges.
+        nodes: number of points.
+
+    Returns:
+        Boolean, ``(nodes,)``.
+
+    >>> without_loop(torch.tensor([[0, 1, 2], [1, 1, 2]]), 4)
+    tensor([ True, False, False,  True])
+    """
+    source, target = edge_index
+    loops = torch.zeros(nodes, dtype=torch.long, device=edge_index.device)
+    return loops.index_add(0, target, (source == target).long()) == 0
+
+
 def warn_of_isolated(name: str, node: Tensor, nodes: int) -> None:
     """Says so if points have no lifted node."""
     lonely = nodes - len(torch.unique(node))

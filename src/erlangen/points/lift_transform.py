@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from erlangen.extras import require
-from erlangen.points.lift import lift_edges
+from erlangen.points.lift import lift_edges, without_loop
 from erlangen.points.orientations import orientation_grid
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ class LiftToPositionOrientation(BaseTransform):
 
     def _over_edges(self, data: Any) -> Any:
         pos, edge_index = data.pos, data.edge_index
-        alone = torch.ones(len(pos), dtype=torch.bool, device=pos.device)
-        alone[edge_index[0, edge_index[0] == edge_index[1]]] = False
-        own = alone.nonzero().flatten()
+        own = without_loop(edge_index, len(pos)).nonzero().flatten()
         lifted = lift_edges(pos, torch.cat([edge_index, own.expand(2, -1)], 1))
         of_nodes = [key for key in data.keys() if key != "edge_index" and data.is_node_attr(key)]
         of_edges = [key for key in data.keys() if key != "edge_index" and data.is_edge_attr(key)]

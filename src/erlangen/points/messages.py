@@ -1,17 +1,13 @@
-r"""Kernels of all layers, and sums of weighted neighbours, without a tensor of all messages.
+r"""Sums of weighted neighbours, without a tensor of all messages.
 
-Each of the two comes as a pair of functions that are each other's derivative, so that forces can be trained on:
-
-* The trilinear form :math:`\sum_{ec} k_{ec}\, x_{s(e) c}\, g_{t(e) c}`: its derivative by ``g`` is the sum of messages,
-  by ``x`` the same sum along the reversed edges, by ``k`` the product of both ends.
-* The form :math:`\sum_l \langle g_l, \Phi W_l^T \rangle`: its derivative by ``g`` is the kernel of every layer, by
-  :math:`\Phi` a sum over layers, which is added up inside the products of matrices.
+The trilinear form :math:`\sum_e \sum_c k_{ec}\, x_{s(e) c}\, g_{t(e) c}` holds everything: its derivative by ``g`` is
+the sum of messages, by ``x`` the same sum along the reversed edges, by ``k`` the product of both ends. So two functions
+are each other's derivatives, and forces can be trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -19,6 +15,57 @@ from torch import Tensor
 
 #: Numbers of one block of messages: small enough to stay in a core's cache between product and sum.
 BLOCK = 2**17
+
+
+class Links(NamedTuple):
+    """Who hears whom.
+
+    Attributes:
+        edge_index: edges, ``(2, edges)``, sources then targets.
+        loops: how often each node also hears itself, ``(nodes,)``, with the last row of the kernel, which all share;
+            None if never.
+        reverse: whether each edge stands for its reverse, too, with the same kernel.
+        opposite: for features on a grid of orientations, the opposite of each: the kernel of a reverse edge at an
+            orientation is that of the edge at the opposite one.
+    """
+
+    edge_index: Tensor
+    loops: Tensor | None = None
+    reverse: bool = False
+    opposite: Tensor | None = None
+
+    def sum(self, kernel: Tensor, x: Tensor) -> Tensor:
+        """What arrives at each node, see :func:`weighted_sum`."""
+        found = weighted_sum(kernel, x, self.edge_index, self.loops)
+        if not self.reverse:
+            return found
+        none = None if self.loops is None else torch.zeros_like(self.loops)
+        if self.opposite is None:
+            return found + weighted_sum(kernel, x, self.edge_index.flip(0), none)
+        x = x.index_select(1, self.opposite)
+        return found + weighted_sum(kernel, x, self.edge_index.flip(0), none).index_select(1, self.opposite)
+
+
+def link(edge_index: Int[Tensor, "2 edges"], nodes: int, dtype: torch.dtype, opposite: Tensor | None = None) -> Links:
+    """Edges whose kernels depend on the relative position alone, with at least one loop at each node.
+
+    Loops become one kernel, and where each edge has its reverse, the two become one.
+
+    Args:
+        edge_index: edges, with or without loops.
+        nodes: number of nodes.
+        dtype: of the features.
+        opposite: for each orientation of a grid its opposite.
+    """
+    source, target = edge_index
+    apart = source != target
+    loops = torch.bincount(source[~apart], minlength=nodes).clamp_min(1).to(dtype)
+    source, target = source[apart], target[apart]
+    there, back = source * nodes + target, target * nodes + source
+    if not torch.equal(there.sort().values, back.sort().values):
+        return Links(torch.stack([source, target]), loops)
+    once = source < target
+    return Links(torch.stack([source[once], target[once]]), loops, True, opposite)
 
 
 def weighted_sum(
@@ -52,21 +99,6 @@ def weighted_sum(
     return _WeightedSum.apply(kernel, x, source, target, loops)
 
 
-def layer_kernels(
-    basis: Float[Tensor, "*rows basis_dim"], weights: Sequence[Float[Tensor, "_ basis_dim"]]
-) -> tuple[Float[Tensor, "*rows _"], ...]:
-    r"""The kernels :math:`\Phi W_l^T` of several layers that share a basis.
-
-    Args:
-        basis: functions of pair invariants.
-        weights: one matrix for each layer, all of the same shape.
-    """
-    if torch.compiler.is_compiling() or torch.is_autocast_enabled(basis.device.type):
-        return tuple(torch.nn.functional.linear(basis, weight) for weight in weights)
-    kernels = _Kernels.apply(basis.flatten(0, -2), *weights)
-    return tuple(kernel.unflatten(0, basis.shape[:-1]) for kernel in kernels)
-
-
 def _column(loops: Tensor, x: Tensor) -> Tensor:
     return loops.reshape(-1, *(1,) * (x.ndim - 1))
 
@@ -75,25 +107,35 @@ def _flat(x: Tensor) -> Tensor:
     return x.reshape(x.shape[0], x.shape[1:].numel())
 
 
+def _step(edges: int, like: Tensor) -> int:
+    """How many edges make a block."""
+    if like.device.type != "cpu":
+        return max(1, edges)
+    return max(1, BLOCK // max(1, like.shape[1:].numel()))
+
+
 def _blocks(edges: int, like: Tensor) -> list[slice]:
-    wide = max(1, like.shape[1:].numel())
-    step = max(1, BLOCK // wide if like.device.type == "cpu" else edges)
+    step = _step(edges, like)
     return [slice(first, min(first + step, edges)) for first in range(0, edges, step)]
+
+
+def _room(edges: int, like: Tensor) -> Tensor:
+    """Room for the messages of a block."""
+    return like.new_empty(min(edges, _step(edges, like)), *like.shape[1:])
 
 
 class _WeightedSum(torch.autograd.Function):
     @staticmethod
     def forward(kernel: Tensor, x: Tensor, source: Tensor, target: Tensor, loops: Tensor | None) -> Tensor:
         dtype = torch.promote_types(kernel.dtype, x.dtype)
-        shape, x, kernel = x.shape, _flat(x.to(dtype)), _flat(kernel.to(dtype))
-        out = torch.zeros_like(x) if loops is None else kernel[-1] * x * loops[:, None]
-        blocks = _blocks(len(source), x)
-        room = x.new_empty(max((b.stop - b.start for b in blocks), default=0), x.shape[1])
-        for block in blocks:
+        kernel, x = kernel.to(dtype), x.to(dtype).contiguous()
+        out = torch.zeros_like(x) if loops is None else (kernel[-1] * x * _column(loops, x)).contiguous()
+        flat, room = _flat(out), _room(len(source), x)
+        for block in _blocks(len(source), x):
             message = room[: block.stop - block.start]
             torch.index_select(x, 0, source[block], out=message)
-            out.index_add_(0, target[block], message.mul_(kernel[block]))
-        return out.reshape(shape)
+            flat.index_add_(0, target[block], _flat(message.mul_(kernel[block])))
+        return out
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -117,18 +159,14 @@ class _Ends(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, y: Tensor, source: Tensor, target: Tensor, loops: Tensor | None) -> Tensor:
         dtype = torch.promote_types(x.dtype, y.dtype)
-        shape, x, y = x.shape, _flat(x.to(dtype)), _flat(y.to(dtype))
-        edges = len(source)
-        out = x.new_empty(edges + (loops is not None), x.shape[1])
-        blocks = _blocks(edges, x)
-        room = x.new_empty(max((b.stop - b.start for b in blocks), default=0), x.shape[1])
-        for block in blocks:
+        x, y, edges = x.to(dtype).contiguous(), y.to(dtype).contiguous(), len(source)
+        out, room = x.new_empty(edges + (loops is not None), *x.shape[1:]), _room(edges, x)
+        for block in _blocks(edges, x):
             torch.index_select(x, 0, source[block], out=out[block])
-            other = torch.index_select(y, 0, target[block], out=room[: block.stop - block.start])
-            out[block].mul_(other)
+            out[block].mul_(torch.index_select(y, 0, target[block], out=room[: block.stop - block.start]))
         if loops is not None:
-            out[-1] = (x * y * loops[:, None]).sum(0)
-        return out.reshape(len(out), *shape[1:])
+            out[-1] = (x * y * _column(loops, x)).sum(0)
+        return out
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -144,45 +182,3 @@ class _Ends(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             by_y = _WeightedSum.apply(gradient, x, source, target, loops)
         return by_x, by_y, None, None, None
-
-
-class _Kernels(torch.autograd.Function):
-    @staticmethod
-    def forward(basis: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
-        return tuple(basis @ weight.mT for weight in weights)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Any) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        basis, *weights = ctx.saved_tensors
-        by_basis = _Mixed.apply(*gradients, *weights) if ctx.needs_input_grad[0] else None
-        by_weights = (g.mT @ basis if n else None for g, n in zip(gradients, ctx.needs_input_grad[1:], strict=True))
-        return (by_basis, *by_weights)
-
-
-class _Mixed(torch.autograd.Function):
-    """The sum of kernels times weights, over layers."""
-
-    @staticmethod
-    def forward(*both: Tensor) -> Tensor:
-        kernels, weights = both[: len(both) // 2], both[len(both) // 2 :]
-        out = kernels[0] @ weights[0]
-        for kernel, weight in zip(kernels[1:], weights[1:], strict=True):
-            out.addmm_(kernel, weight)
-        return out
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        half = len(ctx.saved_tensors) // 2
-        kernels, weights = ctx.saved_tensors[:half], ctx.saved_tensors[half:]
-        (gradient,) = gradients
-        by_kernels = _Kernels.apply(gradient, *weights) if any(ctx.needs_input_grad[:half]) else (None,) * half
-        wanted = zip(kernels, ctx.needs_input_grad[half:], strict=True)
-        return (*by_kernels, *(k.mT @ gradient if n else None for k, n in wanted))

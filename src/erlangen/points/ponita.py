@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
@@ -15,7 +16,6 @@ from erlangen.points.convnext import FiberBundleConvNext
 from erlangen.points.convolution import PointConv, PositionOrientationConv
 from erlangen.points.features import PolynomialCutoff, PolynomialFeatures
 from erlangen.points.flat import FlatClouds, read_inputs, require_task, segment_sum
-from erlangen.points.messages import layer_kernels
 from erlangen.points.orientations import orientation_grid
 from erlangen.points.output import PointOutput
 from erlangen.points.promise import cloud_symmetry
@@ -42,6 +42,9 @@ class PONITA(nn.Module):
     others the better, the finer the grid: random rotations of the data are then a part of the method.
 
     Every point hears itself: the self edge is added where the edges have none, with attributes of zero.
+
+    Grids that hold the opposite of each orientation (octahedron, cube, icosahedron, dodecahedron, an even number of
+    angles) take about half the time where each edge has its reverse and no attributes: the two share their kernels.
 
     Args:
         in_scalar: number of features of a point. With neither features nor vectors, every point gets the feature 1.
@@ -247,21 +250,26 @@ class PONITA(nn.Module):
         """The cloud with its self edges, lifted."""
         pos, edge_index = clouds.pos, clouds.edge_index
         assert edge_index is not None
-        nodes = len(pos)
-        alone = torch.ones(nodes, dtype=torch.bool, device=pos.device)
-        alone[edge_index[0, edge_index[0] == edge_index[1]]] = False
-        if edge_attr is None:
-            edge_attr = pos.new_zeros(edge_index.shape[1], 0)
-        x = clouds.x if self.in_scalar + self.in_vector else pos.new_ones(nodes, 1)
-        return self.space.lift(x, pos, clouds.vec, edge_index, edge_attr, alone)
+        x = clouds.x if self.in_scalar + self.in_vector else pos.new_ones(len(pos), 1)
+        return self.space.lift(x, pos, clouds.vec, edge_index, edge_attr)
 
-    def _kernels(self, basis: Tensor, fiber_basis: Tensor | None) -> list[tuple[Tensor, ...]]:
-        """For each layer the kernels of the steps of its convolution."""
+    def _kernels(self, basis: Tensor, fiber_basis: Tensor | None) -> Iterator[list[Tensor]]:
+        """For each layer the kernels of the steps of its convolution.
+
+        Where gradients are recorded all of them are kept anyway, so one product of matrices makes all; else one layer
+        at a time saves memory.
+        """
+        given = [b for b in (basis, fiber_basis) if b is not None]
         maps = [conv.weights() for _, conv in self._layers()]
-        by_step = []
-        for step, given in enumerate(b for b in (basis, fiber_basis) if b is not None):
-            by_step.append(layer_kernels(given, [linear[step].weight for linear in maps]))
-        return list(zip(*by_step, strict=True))
+        if not torch.is_grad_enabled():
+            for linear in maps:
+                yield [step(b) for step, b in zip(linear, given, strict=True)]
+            return
+        by_step = [
+            nn.functional.linear(b, torch.cat([linear[step].weight for linear in maps])).chunk(len(maps), -1)
+            for step, b in enumerate(given)
+        ]
+        yield from map(list, zip(*by_step, strict=True))
 
     def _layers(self) -> list[tuple[FiberBundleConvNext, PointConv | PositionOrientationConv]]:
         found = []
@@ -277,7 +285,7 @@ class PONITA(nn.Module):
         kernels, found = self._kernels(basis, fiber_basis), []
         first = len(self.blocks) - len(self.readouts)
         for k, ((block, conv), kernel) in enumerate(zip(self._layers(), kernels, strict=True)):
-            x = block.update(x, conv.steps(x, lift.edge_index, lift.loops, *kernel)[-1] + conv.bias)
+            x = block.update(x, conv.steps(x, lift.links, *kernel)[-1] + conv.bias)
             if k >= first:
                 found.append(self.readouts[k - first](x))
         return torch.stack(found).mean(0)
@@ -291,7 +299,7 @@ class PONITA(nn.Module):
         """
         x, factors = self.embedding(lift.features), []
         for (block, conv), kernel in zip(self._layers(), self._kernels(basis, fiber_basis), strict=True):
-            steps = conv.steps(x, lift.edge_index, lift.loops, *kernel)
+            steps = conv.steps(x, lift.links, *kernel)
             spreads = [_spread(x), *map(_spread, steps)]
             if x.shape[:-1].numel() < 2 or not all(math.isfinite(s) and s > 0 for s in spreads):
                 return

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from erlangen.points.flat import segment_mean
 from erlangen.points.invariants import fiber_invariants, num_invariants, po_invariants, safe_norm, spatial_invariants
-from erlangen.points.lift import lift_edges, warn_of_isolated
+from erlangen.points.lift import lift_edges, warn_of_isolated, without_loop
+from erlangen.points.messages import Links, link
 
 
 class Lift(NamedTuple):
@@ -18,19 +19,16 @@ class Lift(NamedTuple):
 
     Attributes:
         features: scalars, and components of vectors along the orientation, ``(places, [orientations,] features)``.
-        edge_index: edges between places.
-        loops: one for each place that also hears itself with the kernel of distance zero, else zero; None if all such
-            loops are among the edges.
-        invariants: of each edge, and at last of a loop, ``(edges (+ 1), [orientations, [orientations,]] invariants)``.
-        distance: between the points of each edge, and at last of a loop.
+        links: between places.
+        invariants: of each link, ``(edges (+ 1), [orientations, [orientations,]] invariants)``; at last of a loop.
+        distance: between the points of each link.
         fiber: invariants of each pair of orientations of a grid, the receiver's first; None without one.
         node: the point of each place; None where places are points.
         orientation: unit vectors of the grid, or of the places; None without any.
     """
 
     features: Tensor
-    edge_index: Tensor
-    loops: Tensor | None
+    links: Links
     invariants: Tensor
     distance: Tensor
     fiber: Tensor | None = None
@@ -43,11 +41,18 @@ def _vectors(pos: Tensor, edge_index: Tensor) -> Tensor:
     return torch.cat([pos[edge_index[0]] - pos[edge_index[1]], pos.new_zeros(1, pos.shape[1])])
 
 
-def _invariants(found: Tensor, edge_attr: Tensor) -> Tensor:
+def _invariants(found: Tensor, edge_attr: Tensor | None) -> Tensor:
     """Invariants with the attributes of their edge, the same for all orientations; zero for those of a loop."""
+    if edge_attr is None:
+        return found
     edge_attr = nn.functional.pad(edge_attr, (0, 0, 0, len(found) - len(edge_attr)))
     attr = edge_attr.reshape(len(edge_attr), *(1,) * (found.ndim - 2), edge_attr.shape[1])
     return torch.cat([found, attr.expand(*found.shape[:-1], -1)], -1)
+
+
+def _unlike(edge_index: Tensor, x: Tensor) -> Links:
+    """Links of edges that are not alike, as each has attributes, or an orientation: none stands for another."""
+    return Links(edge_index, without_loop(edge_index, len(x)).to(x.dtype))
 
 
 class PointSpace(nn.Module):
@@ -61,10 +66,11 @@ class PointSpace(nn.Module):
         super().__init__()
         self.spatial, self.fiber = num_invariants(f"R{dim}"), 0
 
-    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor, alone: Tensor) -> Lift:
+    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> Lift:
         """The cloud as it is."""
-        distance = safe_norm(_vectors(pos, edge_index))
-        return Lift(x, edge_index, alone.to(x.dtype), _invariants(distance, edge_attr), distance[:, 0])
+        links = link(edge_index, len(pos), x.dtype) if edge_attr is None else _unlike(edge_index, x)
+        distance = safe_norm(_vectors(pos, links.edge_index))
+        return Lift(x, links, _invariants(distance, edge_attr), distance[:, 0])
 
     def read(self, values: Tensor, lift: Lift, out_scalar: int, nodes: int) -> tuple[Tensor, Tensor | None]:
         """All values are scalars."""
@@ -100,10 +106,14 @@ class GridSpace(nn.Module):
         self.grid = exact.to(self.get_buffer("grid").device)
         return self
 
-    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor, alone: Tensor) -> Lift:
+    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> Lift:
         """Scalars are the same for all orientations; a vector becomes its component along each."""
         grid = self.get_buffer("grid").to(pos.dtype)
-        rel_pos = _vectors(pos, edge_index)
+        if edge_attr is None and self.separable:
+            links = self._link(edge_index, x)
+        else:
+            links = _unlike(edge_index, x)
+        rel_pos = _vectors(pos, links.edge_index)
         along = torch.einsum("nvd,od->nov", vec, grid)
         features = torch.cat([x[:, None].expand(-1, len(grid), -1), along], -1)
         fiber = None
@@ -114,8 +124,15 @@ class GridSpace(nn.Module):
             # Positions as the sending orientation sees them: so the separable kernel is a special case of this one.
             found = po_invariants(rel_pos[:, None, None], grid, grid[:, None], self.name, self.kind)
         distance = safe_norm(rel_pos)[:, 0]
-        invariants, loops = _invariants(found, edge_attr), alone.to(x.dtype)
-        return Lift(features, edge_index, loops, invariants, distance, fiber, orientation=grid)
+        return Lift(features, links, _invariants(found, edge_attr), distance, fiber, orientation=grid)
+
+    def _link(self, edge_index: Tensor, x: Tensor) -> Links:
+        """A neighbour seen from the other end lies the other way: one kernel for both, if the grid has opposites."""
+        grid = self.get_buffer("grid")
+        opposite = (grid @ grid.mT).argmin(1)
+        if bool(((grid[opposite] + grid).abs() < 1e-12).all()):
+            return link(edge_index, len(x), x.dtype, opposite)
+        return _unlike(edge_index, x)
 
     def read(self, values: Tensor, lift: Lift, out_scalar: int, nodes: int) -> tuple[Tensor, Tensor | None]:
         """Scalars are means over orientations; vectors are means of orientations times values."""
@@ -138,11 +155,12 @@ class EdgeSpace(nn.Module):
         self.name, self.kind = "R2xS1" if dim == 2 else "R3xS2", kind
         self.spatial, self.fiber = num_invariants(self.name, kind), 0
 
-    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor, alone: Tensor) -> Lift:
+    def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> Lift:
         """Every edge becomes a place, see :func:`lift_edges`."""
-        own = alone.nonzero().flatten()
+        own = without_loop(edge_index, len(pos)).nonzero().flatten()
         lifted = lift_edges(pos, torch.cat([edge_index, own.expand(2, -1)], 1))
-        edge_attr = nn.functional.pad(edge_attr, (0, 0, 0, len(own)))
+        if edge_attr is not None:
+            edge_attr = nn.functional.pad(edge_attr, (0, 0, 0, len(own)))[lifted.edge]
         warn_of_isolated("PONITA(edge_index)", lifted.node, len(pos))
         n = lifted.orientation
         source, target = lifted.edge_index
@@ -150,10 +168,9 @@ class EdgeSpace(nn.Module):
         found = po_invariants(rel_pos, n[target], n[source], self.name, self.kind)
         along = torch.einsum("nvd,nd->nv", vec[lifted.node], n)
         features = torch.cat([x[lifted.node], along], -1)
-        invariants = _invariants(found, edge_attr[lifted.edge])
-        return Lift(
-            features, lifted.edge_index, None, invariants, safe_norm(rel_pos)[:, 0], node=lifted.node, orientation=n
-        )
+        invariants = _invariants(found, edge_attr)
+        links = Links(lifted.edge_index)
+        return Lift(features, links, invariants, safe_norm(rel_pos)[:, 0], node=lifted.node, orientation=n)
 
     def read(self, values: Tensor, lift: Lift, out_scalar: int, nodes: int) -> tuple[Tensor, Tensor | None]:
         """Means over the places of each point: of scalars, and of orientations times values."""

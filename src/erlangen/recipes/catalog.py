@@ -66,6 +66,13 @@ CATALOG: tuple[Entry, ...] = (
         paper="Bekkers et al., Fast, Expressive SE(n) Equivariant Networks through Weight-Sharing in "
         "Position-Orientation Space, 2024",
     ),
+    Entry(
+        "tinvnn",
+        "Any backbone on coordinates that rotations, shifts and scale do not change: shapes, tours, routes, metrics",
+        ("pointcloud", "tsp", "cvrp", "metric"),
+        paper="Zhang et al., Revisiting Transformation Invariant Geometric Deep Learning: Are Initial Representations "
+        "All You Need?, 2021",
+    ),
 )
 
 

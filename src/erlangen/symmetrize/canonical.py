@@ -21,14 +21,13 @@ from torch import Tensor, nn
 
 from erlangen.groups.action import require_finite
 from erlangen.symmetrize.clouds import Clouds, read_clouds
-from erlangen.symmetrize.frame import POLICIES, report_degenerate, require_policy
+from erlangen.symmetrize.frame import report_degenerate, require_policy
 from erlangen.symmetrize.principal import GAP, about_the_centre, principal_axes, relative_gap, report_ambiguous
 from erlangen.symmetrize.signs import all_signs, moment_signs
 
 SIGNS = ("moment", "moment-so", "random", "average", "none")
 SCALES = ("rms", "max")
 KINDS = ("position", "vector", "direction")
-QUIET = (*POLICIES, "ignore")
 #: Extent of a cloud, relative to its largest coordinate, below which all its points are at one place.
 ONE_PLACE = 1e-12
 #: Numbers of a batch that are worked on at once on the CPU, so that what is made of them stays in caches.
@@ -119,7 +118,7 @@ def mds_coordinates(
         rotation: whether axes are turned; if not, only shifts and scale are taken out.
         tol: relative gap of moments below which axes, and normalised odd moment below which signs, are ambiguous.
         degenerate: what to do with clouds whose axes are ambiguous (one point, collinear points, spheres, cubes) or
-            whose points are all at one place: "raise", "warn", "perturb" (see :class:`PCAFrame`), or "ignore". Points
+            whose points are all at one place: "raise", "warn", "perturb" or "keep" (see :class:`PCAFrame`). Points
             at one place get coordinates of zero.
         grad: "detach" takes axes for constants, "full" differentiates them.
         generator: randomness of sign "random"; by default torch's own.
@@ -195,7 +194,7 @@ class _Placed(NamedTuple):
 
 def _placed(clouds: Clouds, where: _Where, dtype: torch.dtype) -> _Placed:
     if where.rotation:
-        policy = "perturb" if where.degenerate == "perturb" else "ignore"  # reported later, for all clouds together
+        policy = "perturb" if where.degenerate == "perturb" else "keep"  # reported later, for all clouds together
         center, offset, moments, values, axes = principal_axes(
             clouds, centred=where.translation, degenerate=policy, grad=where.grad, tol=where.tol
         )
@@ -352,7 +351,7 @@ def _require_words(caller: str, scale: str | None, sign: str, degenerate: str, g
         raise ValueError(f"{caller}(scale): {', '.join(SCALES)} or None, got {scale!r}")
     if sign not in SIGNS:
         raise ValueError(f"{caller}(sign): one of {', '.join(SIGNS)}, got {sign!r}")
-    require_policy(degenerate, caller, QUIET)
+    require_policy(degenerate, caller)
     if grad not in ("detach", "full"):
         raise ValueError(f"{caller}(grad): 'detach' or 'full', got {grad!r}")
     if not 0 <= tol < 1:
@@ -371,7 +370,7 @@ class MDSCanonicalizer(nn.Module):
         translation: whether the centroid is taken out.
         rotation: whether axes are.
         tol: below which gaps and odd moments are ambiguous.
-        degenerate: "raise", "warn", "perturb" or "ignore".
+        degenerate: "raise", "warn", "perturb" or "keep".
         grad: "detach" or "full".
         generator: randomness of sign "random".
 

@@ -32,7 +32,7 @@ class CanonicalCoordinatesTransformer(ClassNamePrefixFeaturesOutMixin, Transform
         scale: "rms", "max" or None.
         sign: "moment" or "moment-so".
         tol: below which gaps and odd moments are ambiguous.
-        degenerate: "raise", "warn", "perturb" or "ignore".
+        degenerate: "raise", "warn", "perturb" or "keep".
 
     Attributes:
         center_: centroid, ``(dim,)``.
@@ -55,7 +55,7 @@ class CanonicalCoordinatesTransformer(ClassNamePrefixFeaturesOutMixin, Transform
     """
 
     def __init__(
-        self, scale: str | None = "rms", sign: str = "moment", tol: float = 1e-6, degenerate: str = "ignore"
+        self, scale: str | None = "rms", sign: str = "moment", tol: float = 1e-6, degenerate: str = "keep"
     ) -> None:
         self.scale = scale
         self.sign = sign

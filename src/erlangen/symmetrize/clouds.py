@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -119,7 +120,7 @@ class Clouds:
         return Clouds(x, self.graph, self.weight, self.count)
 
 
-def require_mask(mask: object, x: Tensor, caller: str) -> Tensor:
+def require_mask(mask: Any, x: Tensor, caller: str) -> Tensor:
     """Checks a mask of the points of clouds.
 
     Raises:
@@ -131,7 +132,7 @@ def require_mask(mask: object, x: Tensor, caller: str) -> Tensor:
     return mask
 
 
-def require_clouds(x: object, d: int | None, caller: str) -> Tensor:
+def require_clouds(x: Any, d: int | None, caller: str) -> Tensor:
     """Checks coordinates, ``(B, n, d)`` or ``(nodes, d)``.
 
     Raises:
@@ -147,7 +148,7 @@ def require_clouds(x: object, d: int | None, caller: str) -> Tensor:
     return x
 
 
-def require_batch(batch: object, x: Tensor, caller: str) -> Tensor:
+def require_batch(batch: Any, x: Tensor, caller: str) -> Tensor:
     """Checks a batch vector of coordinates ``(nodes, d)``.
 
     Raises:
@@ -165,9 +166,7 @@ def require_batch(batch: object, x: Tensor, caller: str) -> Tensor:
     return batch
 
 
-def read_clouds(
-    caller: str, x: object, d: int | None, batch: object = None, mask: object = None, weight: object = None
-) -> Clouds:
+def read_clouds(caller: str, x: Any, d: int | None, batch: Any = None, mask: Any = None, weight: Any = None) -> Clouds:
     """Coordinates in float64 with all checks; what a mask leaves out becomes zero, whatever it was.
 
     Raises:

@@ -57,14 +57,14 @@ def pick(inputs: Sequence[Any], where: int | str, argument: str) -> Any:
     return inputs[where]
 
 
-def require_policy(policy: str, frame: str, known: Sequence[str] = POLICIES) -> str:
+def require_policy(policy: str, frame: str) -> str:
     """Checks the name of a policy.
 
     Raises:
         ValueError: when it is unknown.
     """
-    if policy not in known:
-        raise ValueError(f"{frame}(degenerate): one of {', '.join(known)}, got {policy!r}")
+    if policy not in POLICIES:
+        raise ValueError(f"{frame}(degenerate): one of {', '.join(POLICIES)}, got {policy!r}")
     return policy
 
 

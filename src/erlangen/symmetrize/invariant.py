@@ -177,6 +177,8 @@ class TransformationInvariant(nn.Module):
         where = ["distinct principal moments"]
         if settings.sign in ("moment", "moment-so", "random"):
             where.append("odd moments that do not vanish")
+        if not proper:
+            where.append("clouds that span the space")
         if settings.sign == "random":
             where.append("eval mode")
         moved: dict[str, Action] = {self.points: Points(space), self.vectors: Vector(space)}
@@ -192,7 +194,9 @@ class TransformationInvariant(nn.Module):
             inputs = tuple(moved.get(name, plain.get(name, Fixed())) for name in names)
             output: Any = Scalar(space) if self.out == "invariant" else kinds[out]
             return Symmetry(space, inputs, output, holds_where=", ".join(where))
-        group = _permutes(own.group) * space
+        order = _permutes(own.group)
+        assert order is not None
+        group = order * space
         inputs = tuple(
             _renumbered(action, moved.get(name), Fixed()) for name, action in zip(takes, own.inputs, strict=False)
         )

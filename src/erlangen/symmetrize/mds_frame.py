@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from erlangen.groups import CO, CSO, SE, Affine, E, Element, Group
-from erlangen.symmetrize.canonical import QUIET, mds_coordinates
+from erlangen.symmetrize.canonical import mds_coordinates
 from erlangen.symmetrize.frame import pick, require_policy
 
 
@@ -28,7 +28,7 @@ class MDSFrame:
         mask: which input tells the valid points of padded clouds, boolean, ``(B, n)``.
         sign: "moment", or "average" for all 2^d signs (half of them for SE and CSO have another determinant and are
             left out, so use :class:`PCAFrame` there); only for E and CO.
-        degenerate: "raise", "warn", "perturb" or "ignore": see :func:`mds_coordinates`.
+        degenerate: "raise", "warn", "perturb" or "keep": see :func:`mds_coordinates`.
 
     Raises:
         ValueError: for other groups and words; when called, for degenerate clouds under policy "raise".
@@ -51,7 +51,7 @@ class MDSFrame:
     mask: int | str | None = None
     sign: str = "moment"
     degenerate: str = "raise"
-    holds_where: str = "distinct principal moments, odd moments that do not all vanish"
+    holds_where: str = "distinct principal moments, odd moments that do not vanish, clouds that span the space"
 
     def __post_init__(self) -> None:
         linear = self.group.linear if isinstance(self.group, Affine) else None
@@ -60,7 +60,7 @@ class MDSFrame:
         if self.sign not in ("moment", "average") or (self.sign == "average" and self._proper):
             takes = "'moment'" if self._proper else "'moment' or 'average'"
             raise ValueError(f"MDSFrame(sign): {takes} for {self.group}, got {self.sign!r}")
-        require_policy(self.degenerate, "MDSFrame", QUIET)
+        require_policy(self.degenerate, "MDSFrame")
 
     @property
     def _proper(self) -> bool:

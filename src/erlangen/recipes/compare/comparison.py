@@ -12,10 +12,11 @@ import torch
 from erlangen.recipes.compare.clouds import CloudSet
 from erlangen.recipes.compare.methods import METHODS
 from erlangen.recipes.compare.settings import Comparison
-from erlangen.recipes.compare.training import load, make_spec, one_seed, steps, usable, widths
+from erlangen.recipes.compare.training import forget, load, make_spec, one_seed, steps, usable, widths
 from erlangen.recipes.experiment import by_metric
 from erlangen.recipes.seeds import over_seeds
 from erlangen.report import Check, Result, Table, capture_environment, new_figure, save_figure
+from erlangen.train.fingerprint import describe_items
 
 RECIPE, EXPERIMENT, FIGURE = "compare", "points", "compare.png"
 #: Numbers of weights may differ by so much from the GNN's before it is said aloud.
@@ -34,6 +35,7 @@ def compare(config: Comparison) -> Result:
     Raises:
         ValueError: if the clouds cannot be read, or a network that was asked for cannot take them.
     """
+    settings = settings_of(config)
     clouds = load(config)
     spec = make_spec(config, clouds)
     names, left_out = usable(config, spec)
@@ -43,7 +45,7 @@ def compare(config: Comparison) -> Result:
     result = Result(
         recipe=RECIPE,
         size=config.size,
-        config=config.to_dict(),
+        config=settings,
         seeds=config.seed_list,
         environment=capture_environment(),
         metrics={EXPERIMENT: metrics},
@@ -58,6 +60,17 @@ def compare(config: Comparison) -> Result:
         }
         _draw(metrics, names, clouds, config.out / FIGURE)
     return result
+
+
+def settings_of(config: Comparison) -> dict[str, Any]:
+    """All that decides the numbers: the settings, and what the clouds hold now.
+
+    Raises:
+        ValueError: if the clouds cannot be read.
+    """
+    forget()
+    clouds = load(config).clouds
+    return config.to_dict() | {"clouds": describe_items(clouds.__getitem__, len(clouds))}
 
 
 def _ranked(metrics: Mapping[str, Sequence[float]], names: Sequence[str], kind: str) -> list[str]:
@@ -99,7 +112,7 @@ def _table(
     lines = [
         f"{score.capitalize()} on {round(100 * config.test)} % of the clouds, mean ± deviation over seeds (each splits "
         f"anew); {config.epochs} epochs each, of which validation chooses one. No look: the best constant answer.",
-        f"Turned: the same clouds, each moved by a random element of {group}. Symmetry error: how far the answer is "
+        f"Turned: the same clouds, each moved by a random element of {group}. Symmetry: how far the answer is "
         "from its promise, relative to its spread, as held-out clouds are moved and renumbered; float64, worst seed.",
         "Seconds of training are the processor's."
         if config.device == "cpu"
@@ -108,7 +121,7 @@ def _table(
     if clouds.explained:
         lines.append("What elements explain by least squares was taken off the target first.")
     lines += [f"Left out: {METHODS[name].title} ({name}): {reason}." for name, reason in left_out.items()]
-    columns = ["network", "width", "weights", SHORT[clouds.kind], "turned", "symmetry error", "seconds"]
+    columns = ["network", "width", "weights", SHORT[clouds.kind], "turned", "symmetry", "seconds"]
     return Table(str(clouds), columns, rows, "\n".join(lines))
 
 

@@ -59,7 +59,8 @@ class Method:
     """A network.
 
     Args:
-        title: as tables show it.
+        title: as figures show it.
+        about: what it is, in a line.
         build: makes it, so wide.
         cost: about how much longer a step takes than the GNN's, for the progress bar.
         turned: whether it is trained on clouds turned at random, anew at each step.
@@ -69,6 +70,7 @@ class Method:
     """
 
     title: str
+    about: str
     build: Callable[[Spec, int], nn.Module]
     cost: int = 1
     turned: bool = False
@@ -149,17 +151,48 @@ def _copies(spec: Spec) -> str:
 
 
 METHODS: dict[str, Method] = {
-    "ponita": Method("PONITA", _ponita(1), cost=8, turned=True, unfit=_plane_or_space),
-    "pnita": Method("PNITA", _ponita(0), cost=2, unfit=_no_vectors),
-    "ponita-edges": Method("PONITA on edges", _ponita(-1), cost=8, unfit=_directed, slow=_many_pairs),
-    "egnn": Method("EGNN", _plain(EGNN)),
-    "gnn": Method("GNN", _plain(PointGNN)),
-    "gnn-turned": Method("GNN, turned at random", _plain(PointGNN), turned=True),
-    "tinvnn-gnn": Method("TinvNN, GNN", _framed(PointGNN, MDSFrame), cost=2),
-    "tinvnn-pointnet": Method("TinvNN, PointNet", _framed(PointNet, MDSFrame), sums=False),
-    "fa-gnn": Method("frame averaging, GNN", _framed(PointGNN, PCAFrame), cost=8, unfit=_copies),
-    "pointnet": Method("PointNet", _plain(PointNet), sums=False),
-    "apen": Method("APEN", _apen, cost=8, sums=False, unfit=_plane_or_space),
+    "ponita": Method(
+        "PONITA",
+        "positions and a grid of orientations; nearly equivariant, trained on clouds turned at random",
+        _ponita(1),
+        cost=8,
+        turned=True,
+        unfit=_plane_or_space,
+    ),
+    "pnita": Method("PNITA", "the same without orientations: distances alone", _ponita(0), cost=2, unfit=_no_vectors),
+    "ponita-edges": Method(
+        "PONITA on edges",
+        "the same with the directions of the edges: exactly equivariant, and dear",
+        _ponita(-1),
+        cost=8,
+        unfit=_directed,
+        slow=_many_pairs,
+    ),
+    "egnn": Method("EGNN", "distances, and moves along differences: exactly equivariant", _plain(EGNN)),
+    "gnn": Method("GNN", "messages about coordinates as they are", _plain(PointGNN)),
+    "gnn-turned": Method("GNN, turned", "the same, trained on clouds turned at random", _plain(PointGNN), turned=True),
+    "tinvnn-gnn": Method(
+        "TinvNN, GNN", "the GNN in canonical coordinates: exactly equivariant", _framed(PointGNN, MDSFrame), cost=2
+    ),
+    "tinvnn-pointnet": Method(
+        "TinvNN, PointNet", "PointNet in canonical coordinates", _framed(PointNet, MDSFrame), sums=False
+    ),
+    "fa-gnn": Method(
+        "FA, GNN",
+        "the GNN averaged over all principal frames: exactly equivariant",
+        _framed(PointGNN, PCAFrame),
+        cost=8,
+        unfit=_copies,
+    ),
+    "pointnet": Method("PointNet", "every point by itself, then the maximum", _plain(PointNet), sums=False),
+    "apen": Method(
+        "APEN",
+        "parts that may move independently; exactly equivariant",
+        _apen,
+        cost=8,
+        sums=False,
+        unfit=_plane_or_space,
+    ),
 }
 
 

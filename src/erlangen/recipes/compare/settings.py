@@ -81,5 +81,7 @@ class Comparison(Config):
 
     @classmethod
     def options(cls) -> dict[str, tuple[Any, str]]:
-        """There is one experiment."""
-        return {name: found for name, found in super().options().items() if name != "experiment"}
+        """What the comparison is about comes first; and there is one experiment."""
+        known = super().options()
+        first = ("task", "data", "target", "target_kind", "methods", "group")
+        return {name: known[name] for name in (*first, *known) if name != "experiment"}

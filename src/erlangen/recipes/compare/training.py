@@ -51,6 +51,11 @@ def _load(data: Path, target: str | None, kind: str, neighbours: int | None) -> 
     return assemble(data.name, records, name, kind, neighbours)
 
 
+def forget() -> None:
+    """Lets `load` read anew: files change."""
+    _load.cache_clear()
+
+
 def make_spec(config: Comparison, clouds: CloudSet) -> Spec:
     """What the networks of a config are told."""
     return Spec(clouds, config.num_layers, config.group == "SO")
