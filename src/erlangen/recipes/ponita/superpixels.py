@@ -284,7 +284,8 @@ def _draw_confusion(counts: dict[str, Any], file: Path) -> None:
         for i, row in enumerate(share.tolist()):
             for j, value in enumerate(row):
                 if value >= 0.5:  # nothing on the diagonal
-                    axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=7)
+                    colour = "white" if value > 12 else "black"
+                    axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
         labels = [label.replace(" or ", "/") for label in CLASSES]
         axes.set(title=METHODS[name].title, xticks=range(len(labels)), yticks=range(len(labels)), xlabel="read as")
         axes.set_xticklabels(labels)
