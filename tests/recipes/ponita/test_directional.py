@@ -36,6 +36,11 @@ def test_it_measures_what_it_claims_and_its_checks_pass(result, folder):
     verdicts = [verdict for claim, verdict in result.claims if claim.experiment == "directional"]
     assert len(verdicts) == len(CLAIMS) and all(verdict.effect is not None for verdict in verdicts)
     assert len(result.checks) == 2 and [check for check in result.checks if not check.passed] == []
+    verdicts = {report["name"]: report["verdict"] for report in result.audits}
+    for task in TASKS.values():
+        for name in task.methods:
+            want = "approximate" if METHODS[name].orientations > 0 else "exact"
+            assert verdicts[f"{METHODS[name].title}, {task.title}"] == want
     path = result.save(folder / "result.json")
     assert Result.load(path).to_dict() == result.to_dict()
     assert {file.name for file in folder.iterdir() if file.is_file()} == {"directional.png", "result.json"}

@@ -5,7 +5,7 @@ import torch
 
 from erlangen.data.nbody import charged_particles
 from erlangen.groups import SO
-from erlangen.points import EGNN, orientation_grid
+from erlangen.points import EGNN, PointOutput, orientation_grid
 from erlangen.recipes import ConfigError
 from erlangen.recipes.ponita import Config, run
 from erlangen.recipes.ponita.clouds import cloud, joined, turned
@@ -29,6 +29,11 @@ def test_it_measures_what_it_claims_and_its_checks_pass(result):
     assert len(verdicts) == len(CLAIMS) and {verdict.verdict for verdict in verdicts} == {"undecided"}  # two seeds
     assert all(verdict.effect is not None for verdict in verdicts)
     assert len(result.checks) == 3 and [check for check in result.checks if not check.passed] == []
+
+
+def test_the_audit_finds_what_each_network_promises(result):
+    verdicts = {report["name"]: report["verdict"] for report in result.audits}
+    assert verdicts == {"PONITA, 12 orientations": "approximate", "EGNN": "exact", "GNN": "exact"}
 
 
 def test_turning_changes_what_is_not_exact_and_nothing_else(result):
@@ -89,19 +94,12 @@ def test_disagreement_is_measured_against_how_far_particles_move():
     """A network that always says the same vector disagrees with its turned self by how far that vector turns."""
 
     class Same(torch.nn.Module):
-        def forward(self, x, pos, edge_index, batch, vec):
-            return x, torch.tensor([1.0, 0.0, 0.0]).expand(len(pos), 1, 3)
+        def forward(self, x, pos, edge_index, batch):
+            return PointOutput(pos[:, :0], torch.tensor([1.0, 0.0, 0.0]).expand(len(pos), 1, 3))
 
     half = torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
     one = cloud(torch.randn(2, 3), vector=torch.tensor([[[0.0, 0.0, 3.0]], [[4.0, 0.0, 0.0]]]))
-
-    class Read(Same):
-        def forward(self, *inputs):
-            from erlangen.points import PointOutput
-
-            return PointOutput(*super().forward(inputs[1], *inputs[1:]))
-
-    error, change = on_turned(Read(), one, half)
+    error, change = on_turned(Same(), one, half)
     assert change == pytest.approx((2 * 2**2) ** 0.5 / 5)
     assert error == pytest.approx(((1 + 9) + 5**2) / 6)  # targets turned: (0, 0, 3) and (-4, 0, 0)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from erlangen.audit import audit
 from erlangen.groups import SO
 from erlangen.points.flat import all_pairs
 
@@ -103,9 +104,17 @@ def moved_to(clouds: Clouds, device: str | torch.device) -> Clouds:
     return Clouds(*(tensor.to(device) for tensor in clouds))
 
 
+def inputs(clouds: Clouds) -> tuple[Tensor | None, ...]:
+    """What a network of `erlangen.points` reads of a batch: features, positions, edges, clouds, and vectors if any."""
+    x = clouds.x if clouds.x.shape[1] else None
+    return (x, clouds.pos, clouds.edge_index, clouds.batch, *((clouds.vec,) if clouds.vec.shape[1] else ()))
+
+
 def answer(network: nn.Module, clouds: Any) -> Any:
     """What a network of `erlangen.points` says of a batch: scalars and vectors."""
-    c = Clouds(*clouds)
-    x = c.x if c.x.shape[1] else None
-    vec = c.vec if c.vec.shape[1] else None
-    return network(x, c.pos, c.edge_index, c.batch, vec)
+    return network(*inputs(Clouds(*clouds)))
+
+
+def audited(title: str, network: nn.Module, *read: Tensor | None) -> dict[str, Any]:
+    """The report of an audit of what a network promises, on what it reads."""
+    return {"name": title} | audit(network, *read, num_elements=12).to_dict()

@@ -26,7 +26,17 @@ from torch import Tensor, nn
 from erlangen.groups import SO
 from erlangen.points import PONITA
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
-from erlangen.recipes.ponita.clouds import Clouds, answer, cloud, joined, moved_to, turned, turned_at_random
+from erlangen.recipes.ponita.clouds import (
+    Clouds,
+    answer,
+    audited,
+    cloud,
+    inputs,
+    joined,
+    moved_to,
+    turned,
+    turned_at_random,
+)
 from erlangen.recipes.ponita.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
@@ -172,6 +182,7 @@ class Outcome:
 
     metrics: dict[str, float]
     weights: dict[str, int]
+    audits: list[dict[str, Any]]
     scatter: dict[str, dict[str, tuple[list[float], list[float]]]]
 
 
@@ -182,7 +193,7 @@ def run(config: Config) -> Findings:
     outcomes = over_seeds(one_seed, config, NAME, steps=steps)
     metrics = by_metric([outcome.metrics for outcome in outcomes])
     tables = [_table(name, metrics, outcomes[0], config) for name in TASKS]
-    findings = Findings(metrics, tables, {}, _checks(metrics))
+    findings = Findings(metrics, tables, {}, _checks(metrics), outcomes[0].audits)
     if config.out is not None:
         caption = "Labels of the test and what is said of them: chains of bonds above, connected clusters (first seed)"
         findings.figures = {"directional.png": caption}
@@ -192,7 +203,7 @@ def run(config: Config) -> Findings:
 
 def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     """Trains and measures the networks of one seed."""
-    outcome = Outcome({}, {}, {})
+    outcome = Outcome({}, {}, [], {})
     for kind, task in TASKS.items():
         generator = torch.Generator().manual_seed(seed)
         number = config.directional_train + config.directional_tests
@@ -213,6 +224,8 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
                 "_spread": float(said.max() - said.min()),
             }
             outcome.metrics |= {f"{kind}_{name}{what}": value for what, value in metrics.items()}
+            few = moved_to(joined(test[:4]), config.device)
+            outcome.audits.append(audited(f"{METHODS[name].title}, {task.title}", network, *inputs(few)))
             outcome.scatter.setdefault(kind, {})[name] = (true[:, 0].tolist(), said[:, 0].tolist())
     return outcome
 

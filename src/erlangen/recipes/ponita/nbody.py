@@ -26,7 +26,7 @@ from erlangen.data.nbody import LATER, NOW, Particles, charged_particles, simula
 from erlangen.groups import SO
 from erlangen.points import EGNN, PONITA, PointGNN, orientation_grid
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
-from erlangen.recipes.ponita.clouds import Clouds, joined, moved_to
+from erlangen.recipes.ponita.clouds import Clouds, audited, joined, moved_to
 from erlangen.recipes.ponita.particles import (
     clouds_of,
     error,
@@ -34,6 +34,7 @@ from erlangen.recipes.ponita.particles import (
     loss,
     on_turned,
     predicted,
+    read,
     turned_loss,
 )
 from erlangen.recipes.ponita.settings import Config
@@ -95,6 +96,7 @@ METHODS = {
     "egnn_longer": Method("EGNN, 3 x epochs", _egnn, times=3, exact=True),
     "gnn_longer": Method("GNN, turned at random, 4 x epochs", _gnn, times=4, turned=True),
 }
+AUDITED = ("ponita", "egnn", "gnn")  # the others are the same networks, trained otherwise
 COST = sum(method.times * method.cost for method in METHODS.values())
 
 
@@ -142,6 +144,7 @@ class Outcome:
 
     metrics: dict[str, float]
     weights: dict[str, int]
+    audits: list[dict[str, Any]]
     paths: dict[str, Any]
 
 
@@ -150,7 +153,8 @@ def run(config: Config) -> Findings:
     steps = math.ceil(config.nbody_sims / config.nbody_batch)
     outcomes = over_seeds(one_seed, config, NAME, steps=COST * config.nbody_epochs * steps)
     metrics = by_metric([outcome.metrics for outcome in outcomes])
-    findings = Findings(metrics, [_table(metrics, outcomes[0], config), _grid_table(metrics)], {}, _checks(metrics))
+    tables = [_table(metrics, outcomes[0], config), _grid_table(metrics)]
+    findings = Findings(metrics, tables, {}, _checks(metrics), outcomes[0].audits)
     if config.out is not None:
         findings.figures = {
             "nbody-paths.png": "Particles of three test simulations, seen along one axis: where they go (red: positive "
@@ -174,7 +178,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     turn = SO(3).sample(len(tests.scalar), generator=generator)
     axis = nn.functional.normalize(torch.randn(len(turn), 3, generator=generator, dtype=torch.float64), dim=-1)
     spin = torch.linalg.cross(axis[:, None], torch.eye(3, dtype=axis.dtype)[None]).mT
-    outcome = Outcome(_guess(tests), {}, _true_paths(test))
+    outcome = Outcome(_guess(tests), {}, [], _true_paths(test))
     for name, method in METHODS.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -187,6 +191,8 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
             outcome.paths[name] = (few.pos + predicted(network, few)).unflatten(0, (len(few.scalar), -1)).tolist()
             if name == "ponita":
                 outcome.metrics |= _on_other_grids(network, test, turn, config)
+        if name in AUDITED:
+            outcome.audits.append(audited(method.title, network, *read(network, few)))
     return outcome
 
 
@@ -367,7 +373,9 @@ def _draw_rotation(metrics: dict[str, list[float]], file: Path) -> None:
         spread = torch.stack([values.mean(1) - values.amin(1), values.amax(1) - values.mean(1)])
         numbers = [number for _, number in chosen]
         grids.errorbar(numbers, values.mean(1), spread, marker=marker, linestyle=":", label=title)
-    grids.set(title="The same weights on other grids", xlabel="orientations", xscale="log", yscale="log")
+    grids.set(title="PONITA on other grids", xlabel="orientations", xscale="log", yscale="log")
+    grids.set_xticks([5, 10, 20, 40, 80, 160], labels=["5", "10", "20", "40", "80", "160"], minor=False)
+    grids.set_xticks([], minor=True)
     grids.legend(fontsize="small")
     save_figure(figure, file)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from erlangen.data.nbody import Particles
-from erlangen.recipes.ponita.clouds import Clouds, cloud, turned, turned_at_random
+from erlangen.recipes.ponita.clouds import Clouds, cloud, inputs, turned, turned_at_random
 
 
 def clouds_of(particles: Particles) -> list[Clouds]:
@@ -20,11 +20,16 @@ def clouds_of(particles: Particles) -> list[Clouds]:
     ]
 
 
-def predicted(network: nn.Module, clouds: Clouds) -> Tensor:
-    """Displacements that a network says, ``(nodes, 3)``; where it reads edges, it gets products of charges."""
+def read(network: nn.Module, clouds: Clouds) -> tuple[Tensor | None, ...]:
+    """What a network reads of particles: where it takes attributes of edges, also products of charges."""
     source, target = clouds.edge_index
     products = (clouds.x[source] * clouds.x[target],) if getattr(network, "in_edge", 0) else ()
-    return network(clouds.x, clouds.pos, clouds.edge_index, clouds.batch, clouds.vec, *products).vector[:, 0]
+    return (*inputs(clouds), *products)
+
+
+def predicted(network: nn.Module, clouds: Clouds) -> Tensor:
+    """Displacements that a network says, ``(nodes, 3)``."""
+    return network(*read(network, clouds)).vector[:, 0]
 
 
 def loss(network: nn.Module, batch: Any) -> Tensor:

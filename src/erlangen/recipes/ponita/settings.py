@@ -8,7 +8,7 @@ from typing import Literal
 from erlangen.recipes.config import Config as BaseConfig
 from erlangen.recipes.config import ConfigError, option
 
-BLOCKS = ("nbody", "directional", "superpixels", "forces", "properties", "generation")
+BLOCKS = ("nbody", "directional", "forces", "superpixels", "generation", "properties")
 IMAGES = {"digits": 1797, "mnist": 10000}
 
 
@@ -35,15 +35,6 @@ class Config(BaseConfig):
     directional_cluster_epochs: int = option("epochs on clusters", smoke=1, small=60, paper=100)
     directional_batch: int = option("chains, and clusters, per step", smoke=10, small=50, paper=50)
     directional_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
-    # superpixels
-    superpixels_images: Literal["digits", "mnist"] = option(
-        "scikit-learn's digits pixel by pixel, or MNIST's in superpixels", smoke="digits", small="digits", paper="mnist"
-    )
-    superpixels_train: int = option("digits to learn from", smoke=40, small=1200, paper=8000)
-    superpixels_tests: int = option("digits to test on", smoke=40, small=500, paper=2000)
-    superpixels_epochs: int = option("epochs on digits", smoke=1, small=20, paper=100)
-    superpixels_batch: int = option("digits per step", smoke=20, small=50, paper=96)
-    superpixels_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
     # forces
     forces_train: int = option("configurations to learn from", smoke=10, small=450, paper=450)
     forces_validation: int = option("configurations to choose the epoch", smoke=5, small=50, paper=50)
@@ -57,18 +48,15 @@ class Config(BaseConfig):
     forces_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=128)
     forces_layers: int = option("layers of all networks", smoke=2, small=3, paper=5)
     forces_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
-    # properties
-    properties_heavy: int = option("most atoms of a molecule besides hydrogen", smoke=4, small=7, paper=9)
-    properties_train: int = option("molecules to learn from", smoke=40, small=1000, paper=110000)
-    properties_validation: int = option("molecules to choose the epoch", smoke=10, small=200, paper=10000)
-    properties_tests: int = option("molecules to test on", smoke=20, small=500, paper=10000)
-    properties_epochs: int = option("epochs on molecules", smoke=1, small=12, paper=1000)
-    properties_times: int = option("times the epochs for a PNITA that takes PONITA's time", smoke=2, small=5, paper=10)
-    properties_batch: int = option("molecules per step", smoke=20, small=20, paper=96)
-    properties_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
-    properties_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=256)
-    properties_layers: int = option("layers of all networks", smoke=2, small=3, paper=9)
-    properties_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
+    # superpixels
+    superpixels_images: Literal["digits", "mnist"] = option(
+        "scikit-learn's digits pixel by pixel, or MNIST's in superpixels", smoke="digits", small="digits", paper="mnist"
+    )
+    superpixels_train: int = option("digits to learn from", smoke=40, small=1200, paper=8000)
+    superpixels_tests: int = option("digits to test on", smoke=40, small=500, paper=2000)
+    superpixels_epochs: int = option("epochs on digits", smoke=1, small=24, paper=100)
+    superpixels_batch: int = option("digits per step", smoke=20, small=12, paper=96)
+    superpixels_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
     # generation
     generation_heavy: int = option("atoms of C, N, O, F in a molecule, at most", smoke=2, small=4, paper=9)
     generation_train: int = option("molecules to learn from", smoke=8, small=250, paper=100000)
@@ -82,12 +70,26 @@ class Config(BaseConfig):
     generation_average: float = option("decay of the average of weights", smoke=0.9, small=0.995, paper=0.9999)
     generation_samples: int = option("molecules sampled from each network", smoke=6, small=200, paper=10000)
     generation_steps: int = option("steps of the sampler, of a thousand", smoke=20, small=200, paper=1000)
+    # properties
+    properties_heavy: int = option("most atoms of a molecule besides hydrogen", smoke=4, small=7, paper=9)
+    properties_train: int = option("molecules to learn from", smoke=40, small=1000, paper=110000)
+    properties_validation: int = option("molecules to choose the epoch", smoke=10, small=200, paper=10000)
+    properties_tests: int = option("molecules to test on", smoke=20, small=500, paper=10000)
+    properties_epochs: int = option("epochs on molecules", smoke=1, small=12, paper=1000)
+    properties_times: int = option("times the epochs for a PNITA that takes PONITA's time", smoke=2, small=5, paper=10)
+    properties_batch: int = option("molecules per step", smoke=20, small=10, paper=96)
+    properties_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
+    properties_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=256)
+    properties_layers: int = option("layers of all networks", smoke=2, small=3, paper=9)
+    properties_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
 
     def check(self) -> None:
         for name in vars(self):
             value = getattr(self, name)
             if name.partition("_")[0] in BLOCKS and isinstance(value, int) and value < 1:
                 raise ConfigError(f"{name} is {value}; it takes a whole number from 1")
+        if self.properties_heavy > 9:
+            raise ConfigError(f"properties_heavy is {self.properties_heavy}; it takes a whole number from 1 to 9")
         wanted, there = self.superpixels_train + self.superpixels_tests, IMAGES[self.superpixels_images]
         if wanted > there:
             takes = f"{self.superpixels_images} has {there} images"

@@ -23,7 +23,17 @@ from erlangen.groups import SO
 from erlangen.neighbours import knn_graph
 from erlangen.points import EGNN, PONITA
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
-from erlangen.recipes.ponita.clouds import Clouds, answer, cloud, joined, moved_to, turned, turned_at_random
+from erlangen.recipes.ponita.clouds import (
+    Clouds,
+    answer,
+    audited,
+    cloud,
+    inputs,
+    joined,
+    moved_to,
+    turned,
+    turned_at_random,
+)
 from erlangen.recipes.ponita.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
@@ -32,6 +42,7 @@ from erlangen.train import fit
 NAME = "superpixels"
 CLASSES = ("0", "1", "2", "3", "4", "5", "6 or 9", "7", "8")
 NEIGHBOURS = 8
+PATCHES = 9  # along each side
 LAYERS = 3
 INK = 0.05
 TURNS = 4  # rotations of each test digit
@@ -49,7 +60,11 @@ class Method:
 
 
 def _ponita(orientations: int) -> Callable[[int], nn.Module]:
-    return lambda channels: PONITA(1, channels, len(CLASSES), LAYERS, dim=2, num_ori=orientations)
+    def build(channels: int) -> nn.Module:
+        sizes = (1, channels, len(CLASSES), LAYERS)
+        return PONITA(*sizes, dim=2, num_ori=orientations, multiple_readouts=False)
+
+    return build
 
 
 METHODS = {
@@ -93,6 +108,7 @@ class Outcome:
 
     metrics: dict[str, float]
     weights: dict[str, int]
+    audits: list[dict[str, Any]]
     confusion: dict[str, Tensor]
     drawn: list[dict[str, Any]]
 
@@ -102,7 +118,7 @@ def run(config: Config) -> Findings:
     batches = math.ceil(config.superpixels_train / config.superpixels_batch)
     outcomes = over_seeds(one_seed, config, NAME, steps=COST * config.superpixels_epochs * batches)
     metrics = by_metric([outcome.metrics for outcome in outcomes])
-    findings = Findings(metrics, [_table(metrics, outcomes[0], config)], {}, _checks(metrics))
+    findings = Findings(metrics, [_table(metrics, outcomes[0], config)], {}, _checks(metrics), outcomes[0].audits)
     if config.out is not None:
         findings.figures = {
             "digits-clouds.png": "Turned digits of the test as networks see them, of each class those that some "
@@ -125,7 +141,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     train, test = clouds[: config.superpixels_train], clouds[config.superpixels_train :]
     turns = SO(2).sample(TURNS, len(test), generator=generator)
     tests = moved_to(joined(test), config.device)
-    outcome, read = Outcome({}, {}, {}, []), {}
+    outcome, read = Outcome({}, {}, [], {}, []), {}
     true = tests.scalar.cpu()
     for name, method in METHODS.items():
         with torch.random.fork_rng(devices=[]):
@@ -136,6 +152,8 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
         with torch.no_grad():
             upright = answer(network, tests).scalar.argmax(-1).cpu()
             read[name] = torch.stack([answer(network, turned(tests, t)).scalar.argmax(-1).cpu() for t in turns])
+        few = moved_to(joined(test[:4]), config.device)
+        outcome.audits.append(audited(method.title, network, *inputs(few)))
         outcome.confusion[name] = confusion(true.expand_as(read[name]), read[name])
         outcome.metrics[name] = float((read[name] != true).double().mean())
         outcome.metrics[f"{name}_upright"] = float((upright != true).double().mean())
@@ -146,15 +164,18 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
 
 
 def digit_clouds(images: Tensor, labels: Tensor, patches: bool) -> list[Clouds]:
-    """Each digit as the cloud of its pixels, or patches of them, that have ink: x to the right, y up, from -1 to 1."""
+    """Each digit as the cloud of its pixels, or patches of them, that have ink: x to the right, y up, centre at zero.
+
+    The unit of length is the distance between neighbours, so that kernels see numbers of order one.
+    """
     size = images.shape[-1]
     if patches:
-        places, ink = superpixels(images)
+        places, ink = superpixels(images, PATCHES)
     else:
         places = torch.cartesian_prod(*[torch.arange(size).to(images)] * 2).expand(len(images), -1, -1)
         ink = images.flatten(1)
-    half = (size - 1) / 2
-    places = torch.stack([places[..., 1] - half, half - places[..., 0]], -1) / half
+    half, unit = (size - 1) / 2, size / PATCHES if patches else 1.0
+    places = torch.stack([places[..., 1] - half, half - places[..., 0]], -1) / unit
     labels = torch.where(labels == 9, 6, labels)
     found = []
     for place, value, label in zip(places, ink, labels, strict=True):
@@ -176,7 +197,7 @@ def _train(name: str, network: nn.Module, train: list[Clouds], config: Config, s
         loss,
         epochs=config.superpixels_epochs,
         batch_size=config.superpixels_batch,
-        lr=2e-3,
+        lr=3e-3,
         schedule="cosine",
         clip=0.5,
         seed=seed,
@@ -251,7 +272,7 @@ def _draw_clouds(drawn: list[dict[str, Any]], file: Path) -> None:
         x, y = zip(*digit["pos"], strict=True)
         axes.scatter(x, y, c=digit["ink"], s=22, cmap="Greys", vmin=-0.3, vmax=1.0, linewidths=0)
         names = [CLASSES[digit["true"]], *(CLASSES[digit["read"][name]] for name in ("ponita", "pnita"))]
-        axes.set(title="{}: {} / {}".format(*names), aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
+        axes.set(title="{}: {} / {}".format(*names), aspect="equal", xlim=(-5.5, 5.5), ylim=(-5.5, 5.5))
     save_figure(figure, file)
 
 
@@ -263,7 +284,8 @@ def _draw_confusion(counts: dict[str, Any], file: Path) -> None:
         for i, row in enumerate(share.tolist()):
             for j, value in enumerate(row):
                 if value >= 0.5:  # nothing on the diagonal
-                    axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=7)
+                    colour = "white" if value > 12 else "black"
+                    axes.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
         labels = [label.replace(" or ", "/") for label in CLASSES]
         axes.set(title=METHODS[name].title, xticks=range(len(labels)), yticks=range(len(labels)), xlabel="read as")
         axes.set_xticklabels(labels)
