@@ -151,6 +151,8 @@ def test_without_files_a_cluster_is_learnt(made):
     assert {verdict.verdict for _, verdict in judge_claims(CLAIMS, {"forces": findings.metrics})} == {
         "not measurable here"
     }
+    exact = {f"{method.title}, cluster" for method in METHODS.values() if method.exact}
+    assert {a["name"] for a in findings.audits if a["verdict"] in ("exact", "float32")} == exact
     assert set(findings.figures) == {"forces.png"}
     assert 0 < (config.out / "forces.png").stat().st_size < 100_000
 

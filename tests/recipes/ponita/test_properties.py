@@ -93,7 +93,7 @@ def test_clouds_have_bonds_or_all_pairs():
 
 def test_the_loss_is_the_mean_absolute_error():
     class Says(torch.nn.Module):
-        def forward(self, x, pos, edge_index, batch, vec):
+        def forward(self, x, pos, edge_index, batch):
             return type("Output", (), {"scalar": torch.full((2, 7), 0.5)})
 
     batch = joined([cloud_of(embed("C"), torch.zeros(7), False), cloud_of(embed("O"), torch.ones(7) * 2, False)])
@@ -119,6 +119,10 @@ def test_the_experiment_measures_what_its_claims_need(tmp_path, cache):
     verdicts = [verdict for _, verdict in judge_claims(CLAIMS, {"properties": findings.metrics})]
     assert all(verdict.verdict == "undecided" and verdict.effect is not None for verdict in verdicts)  # one seed
     assert [check for check in findings.checks if not check.passed] == []
+    kept = {"exact", "float32"}
+    assert {a["name"]: a["verdict"] in kept for a in findings.audits} == {
+        method.title: method.exact for method in METHODS.values()
+    }
     properties_table, networks = findings.tables
     assert len(properties_table.rows) == len(TARGETS) + 1 and len(networks.rows) == len(METHODS)
     assert 0 < (tmp_path / "properties.png").stat().st_size < 100_000

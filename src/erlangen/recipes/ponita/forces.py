@@ -28,7 +28,7 @@ from erlangen.groups import SO
 from erlangen.points import EGNN, PONITA
 from erlangen.recipes.config import ConfigError
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
-from erlangen.recipes.ponita.clouds import Clouds, joined, moved_to, turned
+from erlangen.recipes.ponita.clouds import Clouds, audited, inputs, joined, moved_to, turned
 from erlangen.recipes.ponita.grids import grid_of
 from erlangen.recipes.ponita.potential import Potential, Units, cloud_of, force_loss, turned_force_loss
 from erlangen.recipes.ponita.settings import Config
@@ -137,6 +137,7 @@ class Outcome:
     metrics: dict[str, float] = field(default_factory=dict)
     weights: dict[str, int] = field(default_factory=dict)
     scatter: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
+    audits: list[dict[str, Any]] = field(default_factory=list)
 
 
 def run(config: Config) -> Findings:
@@ -145,7 +146,7 @@ def run(config: Config) -> Findings:
     steps = sum(_steps(name, kind, config) * METHODS[kind].cost for name in names for kind in METHODS)
     outcomes = over_seeds(one_seed, config, NAME, steps=steps)
     metrics = by_metric([outcome.metrics for outcome in outcomes])
-    findings = Findings(metrics, [_table(metrics, outcomes[0], config)], {}, _checks(metrics))
+    findings = Findings(metrics, [_table(metrics, outcomes[0], config)], {}, _checks(metrics), outcomes[0].audits)
     if config.out is not None:
         findings.figures = {
             "forces.png": "Force components of the first test, true and predicted (first seed); force errors by test; "
@@ -229,6 +230,8 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
                     )
                     kept = [(units.scale * forces).flatten()[:2000].tolist() for forces in pair]
                     outcome.scatter.setdefault(name, {})[kind] = kept
+            few = moved_to(joined(validation[:2]), config.device)
+            outcome.audits.append(audited(f"{method.title}, {name}", potential.network, *inputs(few)))
     return outcome
 
 

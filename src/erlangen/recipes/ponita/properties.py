@@ -24,7 +24,17 @@ from erlangen.data.small_molecules import Molecule, small_molecules
 from erlangen.groups import SO
 from erlangen.points import EGNN, PONITA
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
-from erlangen.recipes.ponita.clouds import Clouds, answer, cloud, joined, moved_to, turned, turned_at_random
+from erlangen.recipes.ponita.clouds import (
+    Clouds,
+    answer,
+    audited,
+    cloud,
+    inputs,
+    joined,
+    moved_to,
+    turned,
+    turned_at_random,
+)
 from erlangen.recipes.ponita.grids import grid_of
 from erlangen.recipes.ponita.settings import Config
 from erlangen.recipes.ponita.targets import ELEMENTS, TARGETS, Composition, bonds_of, properties
@@ -120,6 +130,7 @@ class Outcome:
     metrics: dict[str, float] = field(default_factory=dict)
     weights: dict[str, int] = field(default_factory=dict)
     scale: list[float] = field(default_factory=list)
+    audits: list[dict[str, Any]] = field(default_factory=list)
 
 
 def run(config: Config) -> Findings:
@@ -131,7 +142,7 @@ def run(config: Config) -> Findings:
     outcomes = over_seeds(one_seed, config, NAME, steps=steps)
     metrics = by_metric([outcome.metrics for outcome in outcomes])
     tables = [_table(metrics, outcomes, config), _networks(metrics, outcomes[0], config)]
-    findings = Findings(metrics, tables, {}, _checks(metrics))
+    findings = Findings(metrics, tables, {}, _checks(metrics), outcomes[0].audits)
     if config.out is not None:
         findings.figures = {"properties.png": "Error of each property, against what is left to learn (mean, range)"}
         _draw(metrics, config.out / "properties.png")
@@ -172,6 +183,8 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
         said, other = predict(network, tests, seed, config.device)
         outcome.metrics |= _mean_errors(kind, said - left[ends[1] :])
         outcome.metrics[f"{kind}_turned"] = float((said - other).abs().mean())
+        few = moved_to(joined(validation[:2]), config.device)
+        outcome.audits.append(audited(method.title, network, *inputs(few)))
     return outcome
 
 
