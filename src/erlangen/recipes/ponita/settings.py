@@ -73,15 +73,15 @@ class Config(BaseConfig):
     generation_heavy: int = option("atoms of C, N, O, F in a molecule, at most", smoke=2, small=4, paper=9)
     generation_train: int = option("molecules to learn from", smoke=8, small=250, paper=100000)
     generation_validation: int = option("molecules to choose the epoch", smoke=2, small=30, paper=5000)
-    generation_epochs: int = option("epochs on molecules", smoke=2, small=160, paper=1000)
+    generation_epochs: int = option("epochs on molecules", smoke=2, small=120, paper=1000)
     generation_batch: int = option("molecules per step", smoke=4, small=16, paper=96)
     generation_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
-    generation_channels: int = option("channels of PONITA", smoke=8, small=32, paper=256)
+    generation_channels: int = option("channels of PONITA; the EGNN has a quarter more", smoke=8, small=32, paper=256)
     generation_layers: int = option("layers of both networks", smoke=2, small=5, paper=9)
-    generation_lr: float = option("learning rate at the start", smoke=2e-3, small=2e-3, paper=5e-4)
+    generation_lr: float = option("learning rate at the start", smoke=5e-3, small=5e-3, paper=5e-4)
     generation_average: float = option("decay of the average of weights", smoke=0.9, small=0.995, paper=0.9999)
     generation_samples: int = option("molecules sampled from each network", smoke=6, small=200, paper=10000)
-    generation_steps: int = option("steps of the sampler, of a thousand", smoke=20, small=200, paper=1000)
+    generation_steps: int = option("steps of the sampler, of a thousand", smoke=20, small=100, paper=1000)
 
     def check(self) -> None:
         for name in vars(self):
