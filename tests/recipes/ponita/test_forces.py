@@ -9,6 +9,7 @@ from erlangen.data.molecular_dynamics import cluster_trajectory, slab_trajectory
 from erlangen.data.sources import MissingDataError, find_source
 from erlangen.groups import SO
 from erlangen.points import EGNN, PONITA
+from erlangen.recipes.config import ConfigError
 from erlangen.recipes.ponita.clouds import joined, turned
 from erlangen.recipes.ponita.forces import CLAIMS, METHODS, TURNS, Said, available, errors, load, predict, run
 from erlangen.recipes.ponita.potential import Potential, Units, cloud_of, force_loss
@@ -161,11 +162,12 @@ def test_published_files_are_used_where_they_are():
         pytest.skip(str(error))
     config = Config(size="smoke", seeds=1)
     assert available(config) == ("acac", "3bpa")
-    data = {name: load(name, config, 0) for name in available(config)}
-    assert [len(part) for part in (data["acac"].train, data["acac"].validation)] == [10, 5]
-    other = load("acac", config, 1)
-    assert {s.energy for s in other.train} != {s.energy for s in data["acac"].train}
+    first, other = (load("acac", config, seed) for seed in (0, 1))
+    assert [len(part) for part in (first.train, first.validation)] == [10, 5]
+    assert {s.energy for s in other.train} != {s.energy for s in first.train}
     assert not {s.energy for s in other.train} & {s.energy for s in other.validation}
+    with pytest.raises(ConfigError, match="forces_train and forces_validation are 501 together; acac has 500"):
+        load("acac", Config(size="smoke", forces_train=451, forces_validation=50), 0)
     metrics = run(config).metrics
     verdicts = [verdict for _, verdict in judge_claims(CLAIMS, {"forces": metrics})]
     assert all(verdict.verdict == "undecided" and verdict.effect is not None for verdict in verdicts)  # one seed

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from erlangen.recipes.config import ConfigError
 from erlangen.recipes.ponita.clouds import joined
 from erlangen.recipes.ponita.settings import Config
 
@@ -121,3 +122,8 @@ def test_the_experiment_measures_what_its_claims_need(tmp_path, cache):
     properties_table, networks = findings.tables
     assert len(properties_table.rows) == len(TARGETS) + 1 and len(networks.rows) == len(METHODS)
     assert 0 < (tmp_path / "properties.png").stat().st_size < 100_000
+
+
+def test_molecules_of_more_atoms_are_refused():
+    with pytest.raises(ConfigError, match="properties_heavy is 10; it takes a whole number from 1 to 9"):
+        Config(properties_heavy=10)

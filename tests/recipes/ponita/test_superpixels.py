@@ -38,8 +38,8 @@ def test_a_digit_is_its_pixels_with_ink():
     for one, i in zip(digit_clouds(images[chosen], labels[chosen], patches=False), chosen, strict=True):
         image = images[i, 0]
         drawn = torch.zeros(8, 8)
-        columns = ((one.pos[:, 0] + 1) * 3.5).round().long()
-        rows = ((1 - one.pos[:, 1]) * 3.5).round().long()
+        columns = (one.pos[:, 0] + 3.5).round().long()
+        rows = (3.5 - one.pos[:, 1]).round().long()
         drawn[rows, columns] = one.x[:, 0]
         assert torch.equal(drawn, image)
         assert CLASSES[int(one.scalar)] == {6: "6 or 9", 9: "6 or 9"}.get(int(labels[i]), str(int(labels[i])))
@@ -61,7 +61,7 @@ def test_superpixels_of_mnist_are_clouds_too():
     except MissingDataError as error:
         pytest.skip(str(error))
     clouds = digit_clouds(images[:80], labels[:80], patches=True)
-    assert len(clouds) == 80 and all(one.pos.abs().max() <= 1 for one in clouds)
+    assert len(clouds) == 80 and all(one.pos.abs().max() <= 4.5 for one in clouds)
     assert 10 < sum(len(one.pos) for one in clouds) / 80 < 60
     inked = torch.cat([one.x for one in clouds])
     assert inked.min() > 0 and inked.max() <= 1

@@ -26,6 +26,7 @@ from erlangen.data.snapshot import Snapshot
 from erlangen.data.sources import MissingDataError, find_source
 from erlangen.groups import SO
 from erlangen.points import EGNN, PONITA
+from erlangen.recipes.config import ConfigError
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.ponita.clouds import Clouds, joined, moved_to, turned
 from erlangen.recipes.ponita.grids import grid_of
@@ -162,11 +163,15 @@ def available(config: Config) -> tuple[str, ...]:
             find_source(name, config.data)
     except MissingDataError:
         return ("cluster",)
-    return ("acac", "3bpa") if config.forces_3bpa else ("acac",)
+    return ("acac", "3bpa")
 
 
 def load(name: str, config: Config, seed: int) -> Data:
-    """A molecule's configurations, split by the seed; those made here are made anew for each seed."""
+    """A molecule's configurations, split by the seed; those made here are made anew for each seed.
+
+    Raises:
+        ConfigError: If fewer were published than are asked for.
+    """
     train, validation, tests = config.forces_train, config.forces_validation, config.forces_tests
     if name == "cluster":
         known: Sequence[Snapshot] = cluster_trajectory(train + validation, 300.0, 3 * seed)
@@ -178,6 +183,9 @@ def load(name: str, config: Config, seed: int) -> Data:
         train = config.forces_3bpa
         known = load_3bpa("train_300K", config.data)
         hot = {"mixedT": load_3bpa("train_mixedT", config.data)[:tests]}
+    if train + validation > len(known):
+        asked = f"{'forces_3bpa' if name == '3bpa' else 'forces_train'} and forces_validation"
+        raise ConfigError(f"{asked} are {train + validation} together; {name} has {len(known)}")
     order = torch.randperm(len(known), generator=torch.Generator().manual_seed(seed)).tolist()
     chosen = [known[i] for i in order[: train + validation]]
     return Data(chosen[:train], chosen[train:], hot)

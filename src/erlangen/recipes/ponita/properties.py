@@ -11,6 +11,7 @@ to hear all pairs.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from erlangen.data.bonds import bond_orders
 from erlangen.data.small_molecules import Molecule, small_molecules
 from erlangen.groups import SO
 from erlangen.points import EGNN, PONITA
@@ -27,7 +27,7 @@ from erlangen.recipes.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.ponita.clouds import Clouds, answer, cloud, joined, moved_to, turned, turned_at_random
 from erlangen.recipes.ponita.grids import grid_of
 from erlangen.recipes.ponita.settings import Config
-from erlangen.recipes.ponita.targets import ELEMENTS, TARGETS, Composition, properties
+from erlangen.recipes.ponita.targets import ELEMENTS, TARGETS, Composition, bonds_of, properties
 from erlangen.recipes.progress import progress_bar
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
@@ -59,7 +59,8 @@ class Method:
 
 def _ponita(config: Config, number: int) -> nn.Module:
     sizes = config.properties_channels, len(TARGETS), config.properties_layers
-    return PONITA(len(ELEMENTS), *sizes, num_ori=number, grid=grid_of(number))
+    # Read out after the last layer, as published for QM9.
+    return PONITA(len(ELEMENTS), *sizes, num_ori=number, grid=grid_of(number), multiple_readouts=False)
 
 
 def _egnn(config: Config) -> nn.Module:
@@ -176,7 +177,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
 
 def cloud_of(molecule: Molecule, target: Tensor, bonds: bool) -> Clouds:
     """A molecule, its elements as features; the edges are its bonds, or all pairs."""
-    edges = bond_orders(molecule.numbers, molecule.position).nonzero().T if bonds else None
+    edges = bonds_of(molecule) if bonds else None
     x = (molecule.numbers[:, None] == torch.tensor(ELEMENTS)).float()
     return cloud(molecule.position.float(), edges, x=x, scalar=target.float())
 
@@ -303,7 +304,7 @@ def _draw(metrics: dict[str, list[float]], file: Path) -> None:
         level = sum(metrics[f"composition_{name}"]) / len(metrics[f"composition_{name}"])
         label = "numbers of atoms alone" if i == 0 else None
         axes.plot([i - 0.45, i + 0.45], [level, level], color="black", linewidth=0.8, label=label)
-    titles = [title.replace(" of ", "\nof ") for title, _ in TARGETS.values()]
+    titles = [textwrap.fill(title, 12) for title, _ in TARGETS.values()]
     axes.set(ylabel="error / deviation", xticks=range(len(names)), xticklabels=[*titles, "mean"])
     axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     save_figure(figure, file)

@@ -41,8 +41,8 @@ class Config(BaseConfig):
     )
     superpixels_train: int = option("digits to learn from", smoke=40, small=1200, paper=8000)
     superpixels_tests: int = option("digits to test on", smoke=40, small=500, paper=2000)
-    superpixels_epochs: int = option("epochs on digits", smoke=1, small=20, paper=100)
-    superpixels_batch: int = option("digits per step", smoke=20, small=50, paper=96)
+    superpixels_epochs: int = option("epochs on digits", smoke=1, small=24, paper=100)
+    superpixels_batch: int = option("digits per step", smoke=20, small=12, paper=96)
     superpixels_channels: int = option("channels of the networks", smoke=8, small=32, paper=128)
     # forces
     forces_train: int = option("configurations to learn from", smoke=10, small=450, paper=450)
@@ -64,7 +64,7 @@ class Config(BaseConfig):
     properties_tests: int = option("molecules to test on", smoke=20, small=500, paper=10000)
     properties_epochs: int = option("epochs on molecules", smoke=1, small=12, paper=1000)
     properties_times: int = option("times the epochs for a PNITA that takes PONITA's time", smoke=2, small=5, paper=10)
-    properties_batch: int = option("molecules per step", smoke=20, small=20, paper=96)
+    properties_batch: int = option("molecules per step", smoke=20, small=10, paper=96)
     properties_orientations: int = option("orientations of PONITA's grid", smoke=4, small=12, paper=16)
     properties_channels: int = option("channels of PONITA and PNITA", smoke=8, small=32, paper=256)
     properties_layers: int = option("layers of all networks", smoke=2, small=3, paper=9)
@@ -88,6 +88,8 @@ class Config(BaseConfig):
             value = getattr(self, name)
             if name.partition("_")[0] in BLOCKS and isinstance(value, int) and value < 1:
                 raise ConfigError(f"{name} is {value}; it takes a whole number from 1")
+        if self.properties_heavy > 9:
+            raise ConfigError(f"properties_heavy is {self.properties_heavy}; it takes a whole number from 1 to 9")
         wanted, there = self.superpixels_train + self.superpixels_tests, IMAGES[self.superpixels_images]
         if wanted > there:
             takes = f"{self.superpixels_images} has {there} images"

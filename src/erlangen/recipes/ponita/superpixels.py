@@ -42,6 +42,7 @@ from erlangen.train import fit
 NAME = "superpixels"
 CLASSES = ("0", "1", "2", "3", "4", "5", "6 or 9", "7", "8")
 NEIGHBOURS = 8
+PATCHES = 9  # along each side
 LAYERS = 3
 INK = 0.05
 TURNS = 4  # rotations of each test digit
@@ -59,7 +60,11 @@ class Method:
 
 
 def _ponita(orientations: int) -> Callable[[int], nn.Module]:
-    return lambda channels: PONITA(1, channels, len(CLASSES), LAYERS, dim=2, num_ori=orientations)
+    def build(channels: int) -> nn.Module:
+        sizes = (1, channels, len(CLASSES), LAYERS)
+        return PONITA(*sizes, dim=2, num_ori=orientations, multiple_readouts=False)
+
+    return build
 
 
 METHODS = {
@@ -159,15 +164,18 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
 
 
 def digit_clouds(images: Tensor, labels: Tensor, patches: bool) -> list[Clouds]:
-    """Each digit as the cloud of its pixels, or patches of them, that have ink: x to the right, y up, from -1 to 1."""
+    """Each digit as the cloud of its pixels, or patches of them, that have ink: x to the right, y up, centre at zero.
+
+    The unit of length is the distance between neighbours, so that kernels see numbers of order one.
+    """
     size = images.shape[-1]
     if patches:
-        places, ink = superpixels(images)
+        places, ink = superpixels(images, PATCHES)
     else:
         places = torch.cartesian_prod(*[torch.arange(size).to(images)] * 2).expand(len(images), -1, -1)
         ink = images.flatten(1)
-    half = (size - 1) / 2
-    places = torch.stack([places[..., 1] - half, half - places[..., 0]], -1) / half
+    half, unit = (size - 1) / 2, size / PATCHES if patches else 1.0
+    places = torch.stack([places[..., 1] - half, half - places[..., 0]], -1) / unit
     labels = torch.where(labels == 9, 6, labels)
     found = []
     for place, value, label in zip(places, ink, labels, strict=True):
@@ -189,7 +197,7 @@ def _train(name: str, network: nn.Module, train: list[Clouds], config: Config, s
         loss,
         epochs=config.superpixels_epochs,
         batch_size=config.superpixels_batch,
-        lr=2e-3,
+        lr=3e-3,
         schedule="cosine",
         clip=0.5,
         seed=seed,
@@ -264,7 +272,7 @@ def _draw_clouds(drawn: list[dict[str, Any]], file: Path) -> None:
         x, y = zip(*digit["pos"], strict=True)
         axes.scatter(x, y, c=digit["ink"], s=22, cmap="Greys", vmin=-0.3, vmax=1.0, linewidths=0)
         names = [CLASSES[digit["true"]], *(CLASSES[digit["read"][name]] for name in ("ponita", "pnita"))]
-        axes.set(title="{}: {} / {}".format(*names), aspect="equal", xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
+        axes.set(title="{}: {} / {}".format(*names), aspect="equal", xlim=(-5.5, 5.5), ylim=(-5.5, 5.5))
     save_figure(figure, file)
 
 

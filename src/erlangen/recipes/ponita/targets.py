@@ -75,6 +75,19 @@ def with_conformer(molecule: Molecule) -> Any:
     return read
 
 
+def bonds_of(molecule: Molecule) -> Tensor:
+    """Edges along the bonds, both ways, ``(2, edges)``.
+
+    >>> from erlangen.data.small_molecules import embed
+    >>> bonds_of(embed("O"))
+    tensor([[0, 0, 1, 2],
+            [1, 2, 0, 0]])
+    """
+    bonds = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in with_conformer(molecule).GetBonds()]
+    ends = torch.tensor(bonds, dtype=torch.long).reshape(-1, 2).T
+    return torch.cat([ends, ends.flip(0)], 1)
+
+
 class Composition(NamedTuple):
     """What a molecule's numbers of atoms say of its properties, and the deviations of the rest.
 
