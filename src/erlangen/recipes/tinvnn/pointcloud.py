@@ -29,7 +29,7 @@ from erlangen.symmetrize import TransformationInvariant, mds_coordinates
 from erlangen.train import fit
 
 NAME = "pointcloud"
-ANGLES = tuple(range(0, 181, 15))
+ANGLES = tuple(range(0, 181, 30))
 SETS = ("aligned", "rotated", "similar")
 CHUNK = 200  # shapes that a test looks at together
 
@@ -217,14 +217,17 @@ def moves(x: Tensor, seed: int) -> dict[str, Tensor]:
 
 
 def _measure(name: str, network: nn.Module, moved: dict[str, Tensor], kind: Tensor) -> dict[str, float]:
-    """Parts of the shapes that are recognised, and how many are taken for others once they are moved; in float64."""
-    precise = copy.deepcopy(network).double().eval()
-    device = next(precise.parameters()).device
+    """Parts of the shapes that are recognised, and how many are taken for others once they are moved.
+
+    In float64 where answers are compared, in float32 along the angles.
+    """
+    precise, device = copy.deepcopy(network).double().eval(), next(network.parameters()).device
+    found = {}
     with torch.no_grad():
-        found = {
-            key: torch.cat([precise(part.to(device)).argmax(-1).cpu() for part in x.split(CHUNK)])
-            for key, x in moved.items()
-        }
+        for key, x in moved.items():
+            model, dtype = (precise, torch.float64) if key in SETS else (network, torch.float32)
+            parts = [model(part.to(device, dtype)).argmax(-1).cpu() for part in x.split(CHUNK)]
+            found[key] = torch.cat(parts)
     measured = {f"{name}_{key}": float((guess == kind).double().mean()) for key, guess in found.items()}
     measured[f"{name}_changed"] = float(sum((found[key] != found["aligned"]).sum() for key in SETS[1:]))
     return measured
