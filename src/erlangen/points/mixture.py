@@ -16,7 +16,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 #: Squared distances of centres below this many squared sigmas no longer count as smaller.
 CLOSEST = 1e-6
@@ -131,7 +131,7 @@ def em_step(points: Padded, mixture: Mixture, sigma: int | float, tau: int | flo
     # Exponentials that are hardly numbers any more take ten times as long: they are left out.
     least = LEAST_SHARE * math.log(torch.finfo(levels.dtype).tiny)
     share = levels.sub_(levels.amax(-1, keepdim=True)).clamp_(min=least).exp_()
-    share = nn.functional.threshold_(share, 1.01 * math.exp(least), 0.0)
+    share = torch.threshold_(share, 1.01 * math.exp(least), 0.0)
     # Points are divided by what their shares sum to, which are many more. Padding is zero, also in what counts points.
     rows = torch.cat([points.values, points.valid[..., None].to(points.values.dtype)], -1)
     sums = share.mT @ (rows / share.sum(-1, keepdim=True))

@@ -200,7 +200,7 @@ def _table(metrics: dict[str, list[float]], config: Config) -> Table:
             [method.title, method.times * config.articulated_steps, round(sum(total) / len(total), 1), *numbers]
         )
     note = (
-        f"Limbs: mIoU over their four kinds. Subject: share of figures of {config.articulated_subjects} subjects that are "
+        f"Limbs: mIoU over their kinds. Subject: share of figures of {config.articulated_subjects} subjects that are "
         "known. Seen: new poses of the range of angles that was learned. Turned: unseen poses, the figure turned at "
         "random as a whole. Mean ± deviation over seeds; seconds of both trainings are the processor's."
     )
