@@ -173,3 +173,26 @@ def test_published_files_are_used_where_they_are():
     metrics = run(config).metrics
     verdicts = [verdict for _, verdict in judge_claims(CLAIMS, {"forces": metrics})]
     assert all(verdict.verdict == "undecided" and verdict.effect is not None for verdict in verdicts)  # one seed
+
+
+@pytest.mark.parametrize("kind", ["ponita", "pnita", "egnn"])
+def test_slopes_of_the_loss_are_its_finite_differences(kind, snapshots, units):
+    """What is trained on forces needs second derivatives; a first one that is right does not make these right."""
+    batch = joined(clouds_of(snapshots[:2], units))
+    potential = network(kind).train()
+    force_loss(potential, batch)  # the first call may rescale kernels
+    loss = force_loss(potential, batch)
+    weights = dict(potential.named_parameters())
+    slopes = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
+    generator = torch.Generator().manual_seed(0)
+    for weight, slope in zip(weights.values(), slopes, strict=True):
+        direction = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+        ends = []
+        for step in (1e-5, -1e-5):
+            with torch.no_grad():
+                weight += step * direction
+            ends.append(float(force_loss(potential, batch).detach()))
+            with torch.no_grad():
+                weight -= step * direction
+        want = (ends[0] - ends[1]) / 2e-5
+        assert float((slope * direction).sum()) == pytest.approx(want, rel=1e-5, abs=1e-7)
