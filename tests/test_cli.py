@@ -303,6 +303,19 @@ def test_what_cannot_be_used_is_told_before_anything_is_written(capsys, tmp_path
     assert said.startswith("--") and "\n" not in said and list(tmp_path.iterdir()) == []
 
 
+def test_two_runs_do_not_work_in_one_folder(capsys, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    command = ["run", "quickstart", "--size", "smoke", "--experiment", "turns", "--seeds", "1", "--out", str(tmp_path)]
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        assert main(command) == 2
+        assert "another run is at work in it" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    finally:
+        os.close(folder)
+    assert main(command) == 0 and (tmp_path / "result.json").exists()
+
+
 def test_an_unwritable_folder_is_told_before_the_work(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     said = refused(capsys, "run", "quickstart", "--size", "smoke", "--out", tmp_path / "file" / "below")

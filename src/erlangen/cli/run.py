@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import os
 import sys
 import tempfile
 import time
@@ -158,7 +159,8 @@ def output_folder(out: Path) -> Iterator[Result | None]:
         except ResultError as error:
             raise BadInputError(f"--out would overwrite a file: {error}; remove it, or name another folder") from error
     try:
-        yield kept
+        with _alone(out):
+            yield kept
     except OSError as error:
         ours = isinstance(error.filename, str) and out in Path(error.filename).parents
         if ours or error.errno == errno.ENOSPC:
@@ -170,6 +172,33 @@ def output_folder(out: Path) -> Iterator[Result | None]:
         raise
     finally:
         _remove_empty(missing)
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Refuses to work in a folder where another run is at work.
+
+    The folder itself is locked, so that nothing is left in it; the system takes the lock from a run that is killed.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        fcntl = None
+    if fcntl is None or not is_first_process():
+        yield
+        return
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        raise BadInputError(f"--out {out}: another run is at work in it; wait, or name another folder") from None
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(folder)
 
 
 def _is_result_of(kept: Result, entry: Entry, config: Config) -> bool:
