@@ -278,3 +278,21 @@ def test_degenerate_clouds_are_clouds(tmp_path, capsys):
     found = without_seconds(tmp_path / "out")
     assert all(np.isfinite(values).all() for values in found.values())
     assert found["egnn_symmetry"][0] < 1e-9
+
+
+def test_a_training_that_diverges_is_named(folder, tmp_path, capsys):
+    words = ["--methods", "gnn", "--lr", "1e9", "--size", "smoke", "--out", str(tmp_path / "out")]
+    assert main(["compare", "--data", str(folder / "my.npz"), *words]) == 2
+    said = capsys.readouterr().err
+    assert "--lr is 1000000000.0; GNN (seed 0): the loss is " in said and said.count("\n") == 1
+
+
+def test_where_nothing_moves_no_symmetry_is_said(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "points.npz", pos=rng.normal(size=(12, 1, 3)), y=rng.normal(size=12), extra=np.arange(12.0))
+    words = ["--target", "y", "--methods", "egnn,gnn", "--size", "smoke", "--out", str(tmp_path / "out")]
+    assert main(["compare", "--data", str(tmp_path / "points.npz"), *words]) == 0
+    (table,) = Result.load(tmp_path / "out" / "result.json").tables
+    assert [row[table.columns.index("symmetry")] for row in table.rows] == [None] * 3
+    assert "nothing was tested" in table.note
+    assert "Networks see coordinates; edges: all pairs. Not used: extra." in table.note

@@ -55,7 +55,7 @@ def compare_command(given: list[str]) -> int:
     config = parse(Comparison, given, "erlangen compare")
     require_device(config.device)
     require_sharing(config)
-    from erlangen.train import CheckpointError, remove_trainings
+    from erlangen.train import CheckpointError, DivergedError, remove_trainings
 
     started, out = time.perf_counter(), config.output_folder(RECIPE)
     with output_folder(out) as kept:
@@ -66,6 +66,9 @@ def compare_command(given: list[str]) -> int:
         except CheckpointError as error:
             hint = "; without --resume all begins anew" if config.resume else ""
             raise BadInputError(f"--out: {error}{hint}") from error
+        except DivergedError as error:
+            hint = "a smaller one may help, or --methods without this network"
+            raise BadInputError(f"--lr is {config.lr}; {error}; {hint}") from error
         except ConfigError:
             raise
         except ValueError as error:

@@ -194,8 +194,9 @@ def test_data_sets_of_pytorch_geometric(monkeypatch):
     ("arrays", "message"),
     [
         ({"y": np.arange(4.0)}, "coordinates under 'pos'; it has y"),
-        ({"pos": POS}, "clouds.npz: nothing to learn beside it"),
-        ({"pos": POS, "a": np.arange(4.0), "b": np.arange(4.0)}, "--target, one of a, b, got None"),
+        ({"pos": POS}, "clouds.npz: something to learn, y for instance; it has pos"),
+        ({"pos": POS[:0], "y": np.arange(0.0)}, "at least 3 clouds, .* got 0"),
+        ({"pos": POS, "a": np.arange(4.0), "b": np.arange(4.0)}, "--target, one of a, b, got none"),
         ({"pos": POS[0], "y": np.arange(4.0)}, r"or \(points, dim\) with 'batch', got \(5, 3\)"),
         ({"pos": POS[:2], "y": np.arange(2.0)}, "at least 3 clouds, .* got 2"),
         ({"pos": POS, "y": np.arange(3.0)}, r"'y' with a row for each of 4 clouds, got shape \(3,\)"),
@@ -249,3 +250,13 @@ def test_the_same_everywhere_is_nothing_to_learn(tmp_path):
     records, name = read_records(npz(tmp_path, pos=POS, y=np.ones(4)))
     with pytest.raises(ValueError, match="something to learn in 'y', got the same everywhere"):
         assemble("f", records, name)
+
+
+def test_what_no_network_sees_is_said():
+    plain = {"pos": torch.randn(3, 3), "y": torch.tensor(1.0)}
+    items = [plain | {"z": torch.arange(3), "edge_attr": torch.zeros(2, 1), "u": torch.zeros(1)} for _ in range(3)]
+    records = from_items("f", items)
+    assert records.choose("f", "y") == "y" and records.unused == ("edge_attr", "u")
+    assert records.clouds[0]["x"].tolist() == [[0.0], [1.0], [2.0]]
+    records = from_items("f", [item | {"x": torch.zeros(3)} for item in items])
+    assert records.choose("f", "u") == "u" and records.unused == ("z", "edge_attr", "y")

@@ -91,6 +91,8 @@ class CloudSet:
         in_scalar: features of a point.
         in_vector: vectors of a point.
         explained: whether the target is first explained by the composition.
+        edges: where edges come from, in words.
+        unused: names of what the file holds and no network sees.
     """
 
     clouds: list[Cloud]
@@ -102,6 +104,18 @@ class CloudSet:
     in_scalar: int
     in_vector: int
     explained: bool
+    edges: str = "of the file"
+    unused: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> str:
+        """What networks see of the clouds, and what of the file they do not."""
+        parts = ["coordinates"]
+        for count, one in ((self.in_scalar, "feature"), (self.in_vector, "vector")):
+            if count:
+                parts.append(f"{count} {one}{'s' * (count > 1)} of each point")
+        unused = f" Not used: {', '.join(self.unused)}." if self.unused else ""
+        return f"Networks see {', '.join(parts)}; edges: {self.edges}.{unused}"
 
     def __str__(self) -> str:
         rows = "point" if self.task == "node" else "cloud"
@@ -130,6 +144,7 @@ def assemble(where: str, records: Records, target: str, kind: str = "auto", neig
     labels = torch.cat(values).unique() if found == "classes" else torch.zeros(0)
     if found == "classes" and not 2 <= len(labels) <= max(2, len(torch.cat(values)) // 2):
         hint = "save them as floats, or say --target-kind numbers, where they are no classes"
+        hint = "each folder is a class" if target == "folder" else hint
         raise ValueError(f"{where}: from 2 classes to half as many as rows in {target!r}, got {len(labels)}; {hint}")
     if found != "classes" and bool((torch.cat(values) == values[0][:1]).all()):
         raise ValueError(f"{where}: something to learn in {target!r}, got the same everywhere")
@@ -155,6 +170,8 @@ def assemble(where: str, records: Records, target: str, kind: str = "auto", neig
         0 if first.x is None else first.x.shape[1],
         0 if first.vec is None else first.vec.shape[1],
         records.composition == target,
+        "of the file" if "edge_index" in records.clouds[0] else f"{nearest} nearest" if nearest else "all pairs",
+        records.unused,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from erlangen.recipes.compare.clouds import CloudSet
 from erlangen.recipes.compare.methods import METHODS
 from erlangen.recipes.compare.settings import Comparison
-from erlangen.recipes.compare.training import forget, load, make_spec, one_seed, steps, usable
+from erlangen.recipes.compare.training import Outcome, forget, load, make_spec, one_seed, steps, usable
 from erlangen.recipes.experiment import by_metric
 from erlangen.recipes.seeds import over_seeds
 from erlangen.report import Check, Result, Table, capture_environment, new_figure, save_figure
@@ -48,7 +48,7 @@ def compare(config: Comparison) -> Result:
         seeds=config.seed_list,
         environment=capture_environment(),
         metrics={EXPERIMENT: metrics},
-        tables=[_table(metrics, names, left_out, config, clouds)],
+        tables=[_table(metrics, names, left_out, config, clouds, _untested(outcomes))],
         checks=_checks(metrics, names),
         audits=outcomes[0].audits,
     )
@@ -57,7 +57,7 @@ def compare(config: Comparison) -> Result:
             FIGURE: f"{SCORES[clouds.kind].capitalize()} on test clouds, as they are and turned; seconds of training; "
             "how far each network is from its symmetry (every seed)"
         }
-        _draw(metrics, names, clouds, config.out / FIGURE)
+        _draw(metrics, names, clouds, _untested(outcomes), config.out / FIGURE)
     return result
 
 
@@ -89,6 +89,7 @@ def _table(
     left_out: Mapping[str, str],
     config: Comparison,
     clouds: CloudSet,
+    untested: Collection[str],
 ) -> Table:
     score = SCORES[clouds.kind]
     rows: list[list[Any]] = []
@@ -100,7 +101,7 @@ def _table(
                 int(metrics[f"{name}_weights"][0]),
                 _spread(metrics[name]),
                 _spread(metrics[f"{name}_turned"]),
-                f"{max(metrics[f'{name}_symmetry']):.1e}",
+                None if METHODS[name].title in untested else f"{max(metrics[f'{name}_symmetry']):.1e}",
                 round(seconds, 1),
             ]
         )
@@ -115,11 +116,19 @@ def _table(
         if config.device == "cpu"
         else "Seconds of training are the clock's.",
     ]
+    lines.append(clouds.seen)
+    if untested:
+        lines.append("Where symmetry is -, nothing was tested: moving these clouds changes no number.")
     if clouds.explained:
         lines.append("What elements explain by least squares was taken off the target first.")
     lines += [f"Left out: {METHODS[name].title} ({name}): {reason}." for name, reason in left_out.items()]
     columns = ["network", "weights", SHORT[clouds.kind], "turned", "symmetry", "seconds"]
     return Table(str(clouds), columns, rows, "\n".join(lines))
+
+
+def _untested(outcomes: Sequence[Outcome]) -> set[str]:
+    """The titles of networks whose audit has nothing to say in some seed."""
+    return {one["name"] for outcome in outcomes for one in outcome.audits if one["verdict"] == "vacuous"}
 
 
 def _checks(metrics: Mapping[str, Sequence[float]], names: Sequence[str]) -> list[Check]:
@@ -133,7 +142,13 @@ def _checks(metrics: Mapping[str, Sequence[float]], names: Sequence[str]) -> lis
     return [Check("compare-weights", statement, abs(worst) <= FAIR, detail)]
 
 
-def _draw(metrics: Mapping[str, Sequence[float]], names: Sequence[str], clouds: CloudSet, file: Path) -> None:
+def _draw(
+    metrics: Mapping[str, Sequence[float]],
+    names: Sequence[str],
+    clouds: CloudSet,
+    untested: Collection[str],
+    file: Path,
+) -> None:
     ranked = _ranked(metrics, names, clouds.kind)
     figure, (scores, seconds, errors) = new_figure(1, 3, width=10.5, height=1.8 + 0.28 * len(ranked))
     colours = [f"C{number}" for number in range(10)] + ["k"] * (len(METHODS) - 10)
@@ -144,6 +159,8 @@ def _draw(metrics: Mapping[str, Sequence[float]], names: Sequence[str], clouds: 
             label = {"full": "as they are", "none": "turned"}[style] if place == 0 else None
             scores.plot(values, [place + shift] * len(values), "o", color=colour, fillstyle=style, label=label)
         for axes, key in ((seconds, f"{name}_seconds"), (errors, f"{name}_symmetry")):
+            if axes is errors and METHODS[name].title in untested:
+                continue
             values = [max(value, 1e-17) for value in metrics[key]]
             axes.plot(values, [place] * len(values), "o", color=colour)
     guess = sum(metrics["guess"]) / len(metrics["guess"])

@@ -29,7 +29,8 @@ FORMATS = """\
                       to learn: the folder, a property of the vertices (label, ...), or normals
   clouds.pt           a dict of tensors as in the npz, or a list of dicts with one cloud each, by torch.save
   my_file:make        a function that returns a data set of PyTorch Geometric, or a list of objects or dicts with pos,
-                      y, ...; a file of pickled objects is not read, since whoever wrote it could run programs here
+                      y, ...; z is a feature where there is no x, edge_attr is not used; a file of pickled objects is
+                      not read, since whoever wrote it could run programs here
 """
 
 
@@ -48,7 +49,7 @@ def read_records(data: Path, target: str | None = None) -> tuple[Records, str]:
         MissingExtra: if a package is not installed that the format needs.
     """
     records = _read(data, target)
-    where = str(data) if is_factory(str(data)) else data.name
+    where = str(data) if is_factory(str(data)) else data.name or str(data)
     name = records.choose(where, target)
     check_records(where, records, name)
     return records, name
@@ -257,7 +258,13 @@ def from_items(where: str, items: Any) -> Records:
         if not isinstance(fields, Mapping) or not isinstance(fields.get("pos"), Tensor):
             raise ValueError(f"{where}, cloud {number}: an object or a dict with a tensor 'pos', got {_fields(fields)}")
         clouds.append({name: value.detach().cpu() for name, value in fields.items() if isinstance(value, Tensor)})
-    return Records([_record(cloud) for cloud in clouds], vectors=VECTORS)
+    read = [_record(cloud) for cloud in clouds]
+    unused = [
+        name
+        for name in ("z", "edge_attr")
+        if any(name in cloud for cloud in clouds) and not (name == "z" and all("x" not in cloud for cloud in clouds))
+    ]
+    return Records(read, vectors=VECTORS, unused=tuple(unused))
 
 
 def _fields(item: Any) -> str:

@@ -28,12 +28,14 @@ class Records:
         vectors: names of targets that are vectors.
         composition: name of the target that is first explained by how many points of each kind there are (total
             energies, by the elements), from the one-hot features.
+        unused: names of what the file holds and no network sees.
     """
 
     clouds: Sequence[Record]
     per_point: Mapping[str, bool] = field(default_factory=dict)
     vectors: frozenset[str] = frozenset()
     composition: str | None = None
+    unused: tuple[str, ...] = ()
 
     def choose(self, where: str, target: str | None) -> str:
         """The name of what is to be learned; everything else that is no input is dropped.
@@ -41,11 +43,14 @@ class Records:
         Raises:
             ValueError: if there is nothing of that name, or several things and no name.
         """
-        known = [name for name in self.clouds[0] if name not in INPUTS] if self.clouds else []
+        _require_enough(where, self.clouds)
+        known = [name for name in self.clouds[0] if name not in INPUTS]
         found = target or next((name for name in USUAL if name in known), known[0] if len(known) == 1 else None)
         if found not in known:
-            said = "nothing to learn beside it" if not known else f"--target, one of {', '.join(known)}"
-            raise ValueError(f"{where}: {said}, got {target}")
+            if not known:
+                raise ValueError(f"{where}: something to learn, y for instance; it has {', '.join(self.clouds[0])}")
+            raise ValueError(f"{where}: --target, one of {', '.join(known)}, got {target or 'none'}")
+        self.unused += tuple(name for name in known if name != found)
         keep = (*INPUTS, found)
         self.clouds = [{name: value for name, value in cloud.items() if name in keep} for cloud in self.clouds]
         return found
@@ -70,10 +75,6 @@ def check_records(where: str, records: Records, target: str) -> None:
         ValueError: naming the file, the cloud and the array.
     """
     clouds = records.clouds
-    if len(clouds) < 3:
-        raise ValueError(
-            f"{where}: at least 3 clouds, to learn from, to choose the epoch and to test, got {len(clouds)}"
-        )
     first = clouds[0]
     dim = first["pos"].shape[-1] if first["pos"].ndim == 2 else 0
     for number, cloud in enumerate(clouds):
@@ -93,6 +94,13 @@ def check_records(where: str, records: Records, target: str) -> None:
         wanted = points if records.belongs_to_points(target) else 1
         if len(cloud[target]) != wanted:
             raise ValueError(f"{here}: {wanted} rows in {target!r}, got shape {tuple(cloud[target].shape)}")
+
+
+def _require_enough(where: str, clouds: Sequence[Record]) -> None:
+    if len(clouds) < 3:
+        raise ValueError(
+            f"{where}: at least 3 clouds, to learn from, to choose the epoch and to test, got {len(clouds)}"
+        )
 
 
 def _check_inputs(here: str, cloud: Record, dim: int) -> int:

@@ -20,7 +20,7 @@ from erlangen.recipes.compare.files import read_records
 from erlangen.recipes.compare.methods import METHODS, Answering, Spec, fitting_width, weights
 from erlangen.recipes.compare.settings import Comparison
 from erlangen.recipes.seeds import Tick
-from erlangen.train import fit
+from erlangen.train import DivergedError, fit
 
 #: Test clouds that an audit moves: at most so many, of so many points together, but one at least.
 AUDITED, AUDITED_POINTS = 8, 2000
@@ -48,7 +48,7 @@ def load(config: Comparison) -> CloudSet:
 @lru_cache(maxsize=1)
 def _load(data: Path, target: str | None, kind: str, neighbours: int | None) -> CloudSet:
     records, name = read_records(data, target)
-    return assemble(data.name, records, name, kind, neighbours)
+    return assemble(data.name or str(data), records, name, kind, neighbours)
 
 
 def forget() -> None:
@@ -146,21 +146,24 @@ def _train(network: nn.Module, name: str, spec: Spec, parts: Split, config: Comp
     def turning_loss(model: nn.Module, batch: Batch) -> Tensor:
         return loss(model, turned(batch, spec) if method.turned and model.training else batch, spec)
 
-    fitted = fit(
-        network,
-        parts.train,
-        turning_loss,
-        val_data=parts.validation,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        lr=config.lr,
-        schedule="cosine",
-        clip=1.0,
-        seed=seed,
-        collate=joined,
-        progress=lambda: tick(method.cost),
-        **config.fit_options("compare", seed, name),
-    )
+    try:
+        fitted = fit(
+            network,
+            parts.train,
+            turning_loss,
+            val_data=parts.validation,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            lr=config.lr,
+            schedule="cosine",
+            clip=1.0,
+            seed=seed,
+            collate=joined,
+            progress=lambda: tick(method.cost),
+            **config.fit_options("compare", seed, name),
+        )
+    except DivergedError as error:
+        raise DivergedError(f"{method.title} (seed {seed}): {str(error).partition(';')[0]}") from error
     return fitted.processor_seconds if config.device == "cpu" else fitted.seconds
 
 
