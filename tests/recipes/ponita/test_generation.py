@@ -6,6 +6,7 @@ import torch
 from erlangen.data.bonds import bond_orders, stable_atoms
 from erlangen.generative import EquivariantDiffusion, SamplingDiverged
 from erlangen.points import PONITA, PointOutput
+from erlangen.recipes.config import ConfigError
 from erlangen.recipes.ponita import Config
 from erlangen.recipes.ponita.denoisers import DenoisingEGNN, LevelOnEdges
 from erlangen.recipes.ponita.generation import (
@@ -162,3 +163,24 @@ def test_drawings_keep_distances_and_show_the_broad_side(atoms):
     torch.testing.assert_close(torch.cdist(flat, flat), torch.cdist(position, position), atol=1e-4, rtol=1e-4)
     spread = flat.var(0, correction=0)
     assert float(spread[0]) + 1e-6 >= float(spread[1]) and float(spread[1]) + 1e-6 >= float(spread[2])
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"generation_heavy": 10}, "generation_heavy is 10; it takes a whole number from 1 to 9"),
+        ({"generation_steps": 1001}, "generation_steps is 1001; it takes a whole number from 1 to 1000"),
+        ({"generation_average": 1.0}, "generation_average is 1.0; it takes a number from 0 to below 1"),
+        ({"generation_orientations": 3}, "generation_orientations is 3; it takes a whole number from 4"),
+        ({"generation_lr": 0.0}, "generation_lr is 0.0; it takes a positive number"),
+    ],
+)
+def test_what_has_no_meaning_is_refused_before_any_work(setting, message):
+    with pytest.raises(ConfigError, match=message):
+        Config(**setting)
+
+
+def test_more_molecules_than_there_are_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("ERLANGEN_CACHE", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"generation_train and generation_validation: .* of at most 1 heavy"):
+        run(Config(size="smoke", generation_heavy=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,8 +89,19 @@ class Config(BaseConfig):
             value = getattr(self, name)
             if name.partition("_")[0] in BLOCKS and isinstance(value, int) and value < 1:
                 raise ConfigError(f"{name} is {value}; it takes a whole number from 1")
-        if self.properties_heavy > 9:
-            raise ConfigError(f"properties_heavy is {self.properties_heavy}; it takes a whole number from 1 to 9")
+        for name in ("generation_heavy", "properties_heavy"):
+            if getattr(self, name) > 9:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it takes a whole number from 1 to 9")
+        for name in ("forces_lr", "generation_lr", "properties_lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it takes a positive number")
+        if not 0 <= self.generation_average < 1:
+            raise ConfigError(f"generation_average is {self.generation_average}; it takes a number from 0 to below 1")
+        if self.generation_steps > 1000:
+            raise ConfigError(f"generation_steps is {self.generation_steps}; it takes a whole number from 1 to 1000")
+        if self.generation_orientations < 4:
+            takes = "it takes a whole number from 4, since fewer do not span the space"
+            raise ConfigError(f"generation_orientations is {self.generation_orientations}; {takes}")
         wanted, there = self.superpixels_train + self.superpixels_tests, IMAGES[self.superpixels_images]
         if wanted > there:
             takes = f"{self.superpixels_images} has {there} images"
