@@ -373,7 +373,7 @@ def _draw_rotation(metrics: dict[str, list[float]], file: Path) -> None:
         spread = torch.stack([values.mean(1) - values.amin(1), values.amax(1) - values.mean(1)])
         numbers = [number for _, number in chosen]
         grids.errorbar(numbers, values.mean(1), spread, marker=marker, linestyle=":", label=title)
-    grids.set(title="PONITA on other grids", xlabel="orientations", xscale="log", yscale="log")
+    grids.set(title="PONITA on other grids", xlabel="orientations", xscale="log", yscale="log", ylabel="change")
     grids.set_xticks([5, 10, 20, 40, 80, 160], labels=["5", "10", "20", "40", "80", "160"], minor=False)
     grids.set_xticks([], minor=True)
     grids.legend(fontsize="small")
