@@ -45,11 +45,14 @@ def general(d=3, seed=0, parts=4):
 
 
 def degenerate(d):
-    """A cube, a line, a pair, points that coincide, one alone, a regular simplex, and a square in space."""
+    """A cube, a line, a pair, points that coincide, one alone, a regular simplex, a square in space, a cube and its
+    centre, and a pyramid, whose tip lies on its axis."""
     eye, corners = torch.eye(d), torch.tensor(list(itertools.product([-1.0, 1.0], repeat=d)))
     square = torch.cat([torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]), torch.zeros(4, d - 2)], 1)
     line = torch.arange(5.0)[:, None] * torch.ones(d)
-    return [corners, line, eye[:2], torch.full((3, d), 0.1), eye[:1], eye, square]
+    centre, tip = torch.cat([corners, torch.zeros(1, d)]), torch.full((1, d), 0.5)
+    tip[:, 2:] = 1.3
+    return [corners, line, eye[:2], torch.full((3, d), 0.1), eye[:1], eye, square, centre, torch.cat([square, tip])]
 
 
 @torch.no_grad()
@@ -87,9 +90,9 @@ def test_degenerate_parts_are_counted():
     clouds = degenerate(3)
     part = Partition.of(torch.arange(len(clouds)).repeat_interleave(torch.tensor([len(c) for c in clouds])))
     found = degenerate_cells(torch.cat(clouds), part)
-    assert found.few.tolist() == [False, False, True, True, True, True, False]
-    assert found.flat.tolist() == [False, True, True, True, True, True, True]
-    assert found.symmetric.tolist() == [True, False, False, False, False, True, True]
+    assert found.few.tolist() == [False, False, True, True, True, True, False, False, False]
+    assert found.flat.tolist() == [False, True, True, True, True, True, True, False, False]
+    assert found.symmetric.tolist() == [True, False, False, False, False, True, True, True, True]
     assert not any(bool(kind.any()) for kind in degenerate_cells(*general()[1:3]))
 
 

@@ -52,7 +52,9 @@ class PiecewiseEquivariant(nn.Module):
     their eigenspace are arbitrary. There each point is seen in its own axes, the first of which points to its own
     projection on that space. Its coordinates, and what is carried back, are then well defined, since the mean over
     signs cancels the other axes, along which all its coordinates vanish; of input vectors those components are left
-    out. So the layer keeps its promise for all parts; :func:`~erlangen.points.degenerate_cells` counts them.
+    out. A point on the axis of a symmetric part (the centre of a cube, the tip of a pyramid) has no direction
+    there, and nothing is carried back along those axes. So the layer keeps its promise for all parts;
+    :func:`~erlangen.points.degenerate_cells` counts them.
 
     Args:
         backbone: see :class:`PartBackbone`.
@@ -121,8 +123,8 @@ class PiecewiseEquivariant(nn.Module):
             )
         self._require("x", x, (len(pos),), "in_scalar", ())
         self._require("vec", vec, (len(pos),), "in_vector", (self.dim,))
-        local, axes, known = self._local(pos, cell, count)
-        seen = [local[:, None]]
+        local, axes, known, lost = self._local(pos, cell, count)
+        seen = [torch.where(lost, 0.0, local)[:, None]]
         if vec is not None:
             turned = vec.to(axes.dtype) @ axes
             seen.append(torch.where(known[:, None], turned, 0.0))
@@ -140,7 +142,7 @@ class PiecewiseEquivariant(nn.Module):
             return PointOutput(scalar, None)
         vector = y[..., self.out_scalar :].unflatten(-1, (self.out_vector, self.dim))
         vector = (vector * self.signs[:, None, None].to(y.dtype)).mean(0)
-        return PointOutput(scalar, vector @ axes.mT.to(y.dtype))
+        return PointOutput(scalar, torch.where(lost[:, None], 0.0, vector) @ axes.mT.to(y.dtype))
 
     def _require(
         self, name: str, value: Tensor | None, before: tuple[int, ...], width: str, after: tuple[int, ...]
@@ -152,12 +154,12 @@ class PiecewiseEquivariant(nn.Module):
             return
         raise ValueError(f"PiecewiseEquivariant({name}): shape {(*before, takes, *after)}, got {shape}")
 
-    def _local(self, pos: Tensor, cell: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _local(self, pos: Tensor, cell: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Every point relative to the centroid of its part, in the axes of its part, or its own where those are not.
 
         Returns:
-            Coordinates ``(nodes, dim)``, axes as columns ``(nodes, dim, dim)``, both in float64, and which axes the
-            points determine, ``(nodes, dim)``.
+            Coordinates ``(nodes, dim)``, axes as columns ``(nodes, dim, dim)``, both in float64; which axes the points
+            determine, and which are arbitrary for a point without a direction of its own, both ``(nodes, dim)``.
         """
         elements, _ = self.frame(pos, cell)
         axes = self.group.matrix(elements)[:, 0]
@@ -173,22 +175,23 @@ class PiecewiseEquivariant(nn.Module):
         alone = moments[:, -1] <= sizes * (ROUNDING * largest).square()
         near = (moments.diff(dim=1) <= GAP * moments[:, -1:]) | alone[:, None]
         if not bool(near.any()):
-            return local, axes, torch.ones_like(local, dtype=torch.bool)
+            every = torch.ones_like(local, dtype=torch.bool)
+            return local, axes, every, ~every
         edge = near.new_zeros(count, 1)
         arbitrary = torch.cat([near, edge], 1) | torch.cat([edge, near], 1)
         size = torch.where(alone, torch.inf, moments[:, -1] / sizes)
-        own, known = _own_axes(local.detach(), arbitrary[cell], size[cell])
+        own, known, lost = _own_axes(local.detach(), arbitrary[cell], size[cell])
         if isinstance(self.group, SE):
             own = _proper(own, arbitrary[cell])
         axes = axes @ own
-        return (offset[:, None] @ axes)[:, 0], axes, known
+        return (offset[:, None] @ axes)[:, 0], axes, known, lost
 
 
 def _count(cell: Tensor) -> int:
     return int(cell.max()) + 1 if len(cell) else 0
 
 
-def _own_axes(local: Tensor, arbitrary: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+def _own_axes(local: Tensor, arbitrary: Tensor, size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Reflections that take the last arbitrary axis to each point's own direction among the arbitrary axes.
 
     Args:
@@ -197,8 +200,8 @@ def _own_axes(local: Tensor, arbitrary: Tensor, size: Tensor) -> tuple[Tensor, T
         size: mean square of the largest coordinate of the part, ``(nodes,)``.
 
     Returns:
-        Orthogonal matrices ``(nodes, dim, dim)``, the identity where no axis is arbitrary, and which of the new axes
-        the points determine.
+        Orthogonal matrices ``(nodes, dim, dim)``, the identity where no axis is arbitrary; which of the new axes the
+        points determine; and which mean nothing for a point, as it has no direction among them.
     """
     dim = local.shape[1]
     eye = torch.eye(dim, dtype=local.dtype, device=local.device)
@@ -213,7 +216,7 @@ def _own_axes(local: Tensor, arbitrary: Tensor, size: Tensor) -> tuple[Tensor, T
     turned = directed & (square > 0)
     outer = difference[:, :, None] * difference[:, None, :] / torch.where(turned, square, 1.0)[:, None, None]
     reflection = torch.where(turned[:, None, None], eye - 2 * outer, eye)
-    return reflection, ~arbitrary | (directed[:, None] & (to > 0))
+    return reflection, ~arbitrary | (directed[:, None] & (to > 0)), arbitrary & ~directed[:, None]
 
 
 def _proper(own: Tensor, arbitrary: Tensor) -> Tensor:
