@@ -54,6 +54,14 @@ def test_centroids_are_zero():
     torch.testing.assert_close(place[0] - place[1], pos[0] - pos[1])
 
 
+def test_centroids_far_from_the_origin_in_float32():
+    batch = torch.arange(3).repeat_interleave(1000)
+    # Sixty-fourths are exact there, so that rounding is the function's own.
+    pos = (64 * torch.randn(3000, 3, generator=torch.Generator().manual_seed(0))).round() / 64
+    here, there = centred(pos, batch, 3), centred(pos + 2**13, batch, 3)
+    assert (here - there).abs().max() < 1e-5
+
+
 class Weights(nn.Module):
     def __init__(self):
         super().__init__()

@@ -222,6 +222,17 @@ def test_egnn_is_exact_and_the_others_break_under_rotations(dtype):
             assert report.error > 1e-3
 
 
+@pytest.mark.parametrize("kind", [EGNN, PointGNN])
+@torch.no_grad()
+def test_float32_far_from_the_origin(kind):
+    network = make(kind, torch.float32, task="node", num_layers=3)
+    x, pos, vec = cloud(50, torch.float32)
+    pos = (64 * pos).round() / 64  # exact also where it is moved to
+    near, far = network(x, pos, vec=vec), network(x, pos + 2**13, vec=vec)
+    for found, expected in zip(far, near, strict=True):
+        assert (found - expected).norm() < 1e-5 * expected.norm()
+
+
 def test_egnn_is_blind_to_chirality():
     network = make(EGNN, in_vector=0, out_vector=0)
     x, pos, _ = cloud(5)

@@ -157,8 +157,7 @@ class APEN(nn.Module):
         """
         widths = {"in_scalar": self.in_scalar, "in_vector": self.in_vector, "dim": self.dim}
         clouds = read_inputs(self, x, pos, edge_index, batch, vec, **widths, edges=False)
-        # Coordinates relative to the centroid keep float32 precise wherever a cloud lies; votes get it back.
-        middle = segment_mean(clouds.pos, clouds.batch, clouds.num_graphs)[clouds.batch]
+        # Coordinates relative to the centroid keep float32 precise wherever a cloud lies; votes are seen from their points.
         position = centred(clouds.pos, clouds.batch, clouds.num_graphs) / self.length
         part = voronoi_partition(position, self.parts, clouds.batch)
         features, read, vectors = clouds.x, [], None
@@ -184,7 +183,7 @@ class APEN(nn.Module):
             vector = vectors[:, 1:]
             if self.task == "graph":
                 vector = segment_mean(vector, clouds.batch, clouds.num_graphs)
-        return APENOutput(scalar, vector, tuple(v * self.length + middle for v in votes), tuple(partitions))
+        return APENOutput(scalar, vector, tuple(pos + (v - position) * self.length for v in votes), tuple(partitions))
 
 
 def vote_loss(

@@ -117,15 +117,17 @@ class EGNN(nn.Module):
         edges = self._edge_attr(edge_attr, clouds.edge_index, pos)
         source, target = clouds.edge_index
         h: Tensor = self.embed(self._features(clouds))
-        place, moved = pos, None
+        # Moves are kept apart from coordinates, which round them far from the origin.
+        between = pos.index_select(0, target) - pos.index_select(0, source)
+        shift, moved = torch.zeros_like(pos), None
         for layer, messages in enumerate(self.messages):
-            apart = place.index_select(0, target) - place.index_select(0, source)
+            apart = between + (shift.index_select(0, target) - shift.index_select(0, source)) if layer else between
             square = apart.square().sum(-1, keepdim=True)
             m = messages(h, clouds.edge_index, torch.cat([square, edges], -1))
             if layer < len(self.moves):
                 move = self.moves[layer](h, m, apart, target, clouds.vec)
-                moved = (place - pos)[:, None] + move
-                place = place + move[:, 0]
+                moved = shift[:, None] + move
+                shift = shift + move[:, 0]
             if layer < len(self.updates):
                 h = h + self.updates[layer](torch.cat([h, segment_sum(m, target, len(h))], -1))
         scalar = pos.new_zeros(len(h), 0) if self.readout is None else self.readout(h)

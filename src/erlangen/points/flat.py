@@ -205,8 +205,9 @@ def segment_max(values: Tensor, index: Tensor, count: int) -> Tensor:
 
 
 def centred(pos: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
-    """Coordinates relative to the centroid of their cloud."""
-    return pos - segment_mean(pos, batch, num_graphs)[batch]
+    """Coordinates relative to the centroid of their cloud; what rounding left of it far from the origin goes, too."""
+    near = pos - segment_mean(pos, batch, num_graphs)[batch]
+    return near - segment_mean(near, batch, num_graphs)[batch]
 
 
 def require_task(name: str, task: str, **sizes: int) -> None:
