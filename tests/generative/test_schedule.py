@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from erlangen.generative import NoiseSchedule, polynomial_schedule
 
@@ -70,6 +71,15 @@ def test_float32_loses_little():
     for here, there in zip(rough.back(t, t - 1), exact.back(t, t - 1), strict=True):
         assert here.dtype == torch.float32
         assert torch.allclose(here.double(), there, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_not_for_schedules(dtype):
+    t = torch.arange(1, 1001)
+    exact, model = polynomial_schedule(), nn.Sequential(polynomial_schedule(), nn.Linear(1, 1)).to(dtype)
+    for here, there in zip(model[0].back(t, t - 1), exact.back(t, t - 1), strict=True):
+        assert torch.equal(here, there)
+    assert model[1].weight.dtype == dtype
 
 
 def test_state_dict():

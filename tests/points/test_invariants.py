@@ -187,6 +187,7 @@ N3 = torch.tensor([0.0, 0, 1])
         ((torch.ones(3), None, N3), r"\(ori_recv\): shape \(..., 3\), got None"),
         ((torch.ones(3), N3, None), r"\(ori_send\)"),
         ((torch.ones(3), 2 * N3, N3), r"\(ori_recv\): unit vectors, got others"),
+        ((torch.ones(3).half(), 1.02 * N3.half(), N3.half()), r"\(ori_recv\): unit vectors, got others"),
         ((torch.ones(3), N3, N3 * math.nan), r"\(ori_send\): unit vectors"),
         ((torch.ones(3), N3, N3, "SE3"), r"\(ori_recv\): shape \(..., 3, 3\), got \(3,\)"),
         ((torch.ones(3), -torch.eye(3), torch.eye(3), "SE3"), r"\(ori_recv\): rotation matrices"),

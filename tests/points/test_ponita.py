@@ -1,5 +1,6 @@
 """PONITA: what it promises, to rounding; what it computes, against the formulas written down plainly."""
 
+import copy
 import math
 import warnings
 
@@ -505,6 +506,9 @@ def test_lower_precision_and_functional_gradients(num_ori):
         rough = net(x, pos).scalar
     rough.sum().backward()
     assert (rough - expected).abs().max() < 0.05 * expected.abs().max()
+    for dtype in (torch.float16, torch.bfloat16):
+        rough = copy.deepcopy(net).to(dtype)(x.to(dtype), pos.to(dtype)).scalar
+        assert rough.dtype == dtype and (rough - expected).abs().max() < 0.1 * expected.abs().max()
 
 
 @pytest.mark.parametrize("num_ori", [6, 0, -1])

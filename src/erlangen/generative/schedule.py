@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -37,7 +38,8 @@ class NoiseSchedule(nn.Module):
     r"""A variance-preserving schedule, :math:`z_t = \alpha_t x + \sigma_t \epsilon` with
     :math:`\alpha_t^2 + \sigma_t^2 = 1`, as a table over :math:`t = 0 \ldots T`.
 
-    Its numbers are kept in float64 as a buffer; whoever uses them casts them.
+    Its numbers are kept in float64 as a buffer; whoever uses them casts them. Half precision, in which neighbouring
+    steps could not be told apart, is not for them: ``half()`` and ``bfloat16()`` leave them as they are.
 
     Args:
         alpha_squared: :math:`\alpha_t^2` from t = 0 to T, strictly between one and zero, and falling.
@@ -61,6 +63,14 @@ class NoiseSchedule(nn.Module):
                 f"{len(values)} from {values[:1].tolist()} to {values[-1:].tolist()}"
             )
         self.register_buffer("log_alpha_squared", values.log())
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> NoiseSchedule:
+        before = self.get_buffer("log_alpha_squared")
+        super()._apply(fn, recurse)
+        after = self.get_buffer("log_alpha_squared")
+        if after.dtype not in (torch.float32, torch.float64):
+            self.log_alpha_squared = before.to(after.device)
+        return self
 
     @property
     def num_steps(self) -> int:

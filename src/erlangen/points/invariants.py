@@ -20,7 +20,7 @@ SPACES: dict[str, tuple[int, dict[str, int]]] = {
     "SE2": (2, {"ponita": 3}),
     "SE3": (3, {"ponita": 12}),
 }
-#: Orientations may be off by this much: rounding in float32, and no more.
+#: Orientations may be off by this much: rounding in float32, and no more; in half precision by its own rounding.
 UNIT = 1e-4
 
 
@@ -186,11 +186,13 @@ def _orientation(name: str, value: Tensor | None, dim: int, rotation: bool) -> T
         raise ValueError(f"{name}: shape (..., {', '.join(map(str, shape))}), got {got}")
     if torch.compiler.is_compiling():
         return value
+    unit = max(UNIT, 8 * torch.finfo(value.dtype).eps)
     if rotation:
         gap = (value.mT @ value - torch.eye(dim, dtype=value.dtype, device=value.device)).abs().amax((-2, -1))
-        off = (gap > UNIT) | (torch.linalg.det(value) < 0)
+        # Half precision knows no determinants.
+        off = (gap > unit) | (torch.linalg.det(value.to(torch.promote_types(value.dtype, torch.float32))) < 0)
     else:
-        off = (value.square().sum(-1) - 1).abs() > UNIT
+        off = (value.square().sum(-1) - 1).abs() > unit
     if bool((off | ~value.isfinite().flatten(-len(shape)).all(-1)).any()):
         raise ValueError(f"{name}: {'rotation matrices' if rotation else 'unit vectors'}, got others")
     return value
