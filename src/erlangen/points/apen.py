@@ -157,7 +157,7 @@ class APEN(nn.Module):
         """
         widths = {"in_scalar": self.in_scalar, "in_vector": self.in_vector, "dim": self.dim}
         clouds = read_inputs(self, x, pos, edge_index, batch, vec, **widths, edges=False)
-        # Coordinates relative to the centroid keep float32 precise wherever a cloud lies; votes are seen from their points.
+        # Seen from the centroid, float32 is precise wherever a cloud lies; votes are seen from their points.
         position = centred(clouds.pos, clouds.batch, clouds.num_graphs) / self.length
         part = voronoi_partition(position, self.parts, clouds.batch)
         features, read, vectors = clouds.x, [], None
