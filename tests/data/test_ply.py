@@ -12,7 +12,7 @@ VERTICES = np.array(
 HEAD = """\
 ply
 format {format} 1.0
-comment made for a test
+comment made for a test of what follows the end_header
 {before}element vertex 3
 property float x
 property double y
@@ -69,7 +69,7 @@ def replaced(old, new):
     [
         ("ascii", lambda data: b"solid", "a.ply: not a PLY file"),
         ("ascii", lambda data: data[:60], "a.ply: cut off, no line 'end_header'"),
-        ("ascii", lambda data: data[: data.find(b"end_header") + 25], r"cut off, the header says 3 vertices, got 1"),
+        ("ascii", lambda data: data[: data.find(b"\nend_header") + 26], r"cut off, the header says 3 vertices, got 1"),
         ("binary_little_endian", lambda data: data[:-40], "cut off, the header says 3 vertices of 21 bytes"),
         ("ascii", replaced(b"ascii", b"utf8"), "a header of format, element and property lines, got 'format utf8 1.0'"),
         ("ascii", replaced(b"property float x", b"property half x"), "got 'property half x'"),
@@ -84,6 +84,9 @@ def replaced(old, new):
         ("ascii", replaced(b" 7 4", b" 7"), "5 numbers for each vertex, got 4 for vertex 1"),
         ("ascii", replaced(b" 200 -3", b" 200"), "5 numbers for each vertex, got 4 for vertex 0"),
         ("ascii", replaced(b" 7 4", b" 7 four"), "numbers for 'label' of the vertices"),
+        ("ascii", replaced(b" 7 4", b" 300 4"), "whole numbers from 0 to 255 for 'red' of the vertices, got 300"),
+        ("ascii", replaced(b" 7 4", b" nan 4"), "for 'red' of the vertices, got nan"),
+        ("ascii", replaced(b" 7 4", b" 7 4.5"), "for 'label' of the vertices, got 4.5"),
     ],
 )
 def test_broken_files(tmp_path, format, change, message):
@@ -101,6 +104,6 @@ def test_no_file(tmp_path):
 def test_a_list_that_is_cut_off(tmp_path):
     path = write(tmp_path / "a.ply", "binary_little_endian", edges=True)
     data = path.read_bytes()
-    path.write_bytes(data[: data.find(b"end_header\n") + 11 + 7])
+    path.write_bytes(data[: data.find(b"\nend_header\n") + 12 + 7])
     with pytest.raises(ValueError, match="cut off within 'edge'"):
         read_ply(path)

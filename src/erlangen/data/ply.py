@@ -90,9 +90,9 @@ def _header(file: str, data: bytes) -> tuple[str, list[_Element], int]:
     """The byte order ("" for text), the elements, and where the data begin."""
     if not data.startswith((b"ply\n", b"ply\r")):
         raise ValueError(f"{file}: not a PLY file, which begins with 'ply'")
-    end = data.find(b"end_header")
+    end = data.find(b"\nend_header") + 1
     line_end = data.find(b"\n", end)
-    if end < 0 or line_end < 0:
+    if end == 0 or line_end < 0:
         raise ValueError(f"{file}: cut off, no line 'end_header'")
     order, elements = None, []
     for line in data[:end].decode("ascii", errors="replace").split("\n")[1:]:
@@ -130,9 +130,17 @@ def _from_text(file: str, body: bytes, before: list[_Element], vertex: _Element)
     for column, one in enumerate(vertex.properties):
         words = [row[column] for row in rows]
         try:
-            found[one.name] = np.array(words, dtype=np.float64).astype(one.kind)
+            numbers = np.array(words, dtype=np.float64)
         except ValueError as error:
             raise ValueError(f"{file}: numbers for {one.name!r} of the vertices ({error})") from None
+        if not one.kind.startswith("f"):
+            limits = np.iinfo(one.kind)
+            fits = (numbers == np.round(numbers)) & (numbers >= limits.min) & (numbers <= limits.max)
+            if not fits.all():
+                word = words[int(np.argmin(fits))]
+                takes = f"whole numbers from {limits.min} to {limits.max}"
+                raise ValueError(f"{file}: {takes} for {one.name!r} of the vertices, got {word}")
+        found[one.name] = numbers.astype(one.kind)
     return found
 
 
