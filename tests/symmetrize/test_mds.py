@@ -38,6 +38,16 @@ def test_points_come_back_up_to_their_place(dtype):
     torch.testing.assert_close(z.sum(1), torch.zeros(4, 3, dtype=dtype), rtol=0, atol=100 * atol)
 
 
+def test_narrow_clouds_of_many_points_keep_their_width_in_float32():
+    x = skewed(1000, 2) * torch.tensor([1, 0.01])
+    z, _ = classical_mds(distances(x).float(), 2)
+    torch.testing.assert_close(distances(z.double()), distances(x), rtol=0, atol=1e-4)
+    dist = distances(skewed(400, 2)).float()
+    classical_mds(dist, 2, clip=False)  # rounding is not taken for distances that are not Euclidean
+    with pytest.warns(UserWarning, match="2 positive eigenvalues"):  # nor for a third dimension
+        classical_mds(dist, 3)
+
+
 def test_the_long_way_and_the_short_way_meet():
     """n by n scaling of distances, signs fixed afterwards, is what the d by d route gives."""
     x = skewed(6, 50, 3)
