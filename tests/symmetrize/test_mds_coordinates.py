@@ -374,6 +374,7 @@ def test_tiny_clouds(n, d, seed):
 
 def test_no_clouds_at_all():
     assert mds_coordinates(torch.zeros(0, 5, 3)).coords.shape == (0, 5, 3)
+    assert mds_coordinates(torch.zeros(0, 5, 3), vectors=torch.zeros(0, 5, 2, 3)).vectors.shape == (0, 5, 2, 3)
     assert mds_coordinates(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)).coords.shape == (0, 3)
 
 

@@ -133,6 +133,6 @@ def _rows(caller: str, y: Tensor, canonical: Canonical, kind: str) -> tuple[Tens
 def turned(y: Tensor, matrix: Tensor, graph: Tensor | None) -> Tensor:
     """Rows times the matrix of their cloud, ``(B, ..., d)`` or with a batch vector ``(nodes, ..., d)``."""
     if graph is None:
-        rows = y if y.ndim == 3 else y.reshape(len(matrix), -1, y.shape[-1])
+        rows = y if y.ndim == 3 else y.reshape(len(matrix), y.shape[1:-1].numel(), y.shape[-1])
         return (matrix.mT @ rows.mT).mT.reshape(y.shape)
     return (y[..., None] * matrix[graph].reshape(-1, *(1,) * (y.ndim - 2), *matrix.shape[1:])).sum(-2)

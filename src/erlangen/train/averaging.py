@@ -16,7 +16,7 @@ class AveragedWeights(nn.Module):
 
     .. math:: \bar w \leftarrow d\, \bar w + (1 - d)\, w, \qquad d = \min\big(\text{decay}, (1 + k) / (10 + k)\big)
 
-    at its k-th call; a small k forgets the beginning soon. In eval mode it computes with :math:`\bar w`, which knows
+    after k calls; a small k forgets the beginning soon. In eval mode it computes with :math:`\bar w`, which knows
     all steps but the last. Both are in the state dict: with `fit` validation, the best epoch, checkpoints and
     ``resume`` need nothing else. Buffers are those of the module, not averaged.
 
