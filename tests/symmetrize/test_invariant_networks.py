@@ -8,7 +8,8 @@ from torch import nn
 
 from erlangen.audit import audit
 from erlangen.groups import CO, SE, Affine, E
-from erlangen.points import PointGNN, PointNet, PointOutput
+from erlangen.points import APEN, PONITA, PointGNN, PointNet, PointOutput
+from erlangen.points.flat import all_pairs
 from erlangen.symmetrize import TransformationInvariant, mds_coordinates
 
 
@@ -190,6 +191,32 @@ def test_a_backbone_must_name_its_arguments():
 
     with pytest.raises(ValueError, match=r"takes \*inputs, which names no coordinates"):
         TransformationInvariant(Anything())
+
+
+def of_points(n, *shape):
+    return torch.randn(n, *shape, generator=seeded(3), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("out_vector", [0, 1])
+def test_votes_and_partitions_stay_in_canonical_coordinates(out_vector):
+    model = TransformationInvariant(APEN(2, 8, 3, 2, 0, out_vector, task="node", parts=3).double())
+    _, pos, batch = flat()
+    report = audit(model, of_points(len(pos), 2), pos, None, batch)
+    assert report.verdict == "exact", report
+    model = TransformationInvariant(model.backbone, sign="average")
+    with pytest.raises(TypeError, match=r"outputs with a mean for 'average', got torch.int64"):
+        model(of_points(len(pos), 2), pos, None, batch)
+
+
+def test_a_backbone_with_several_promises():
+    model = TransformationInvariant(
+        PONITA(2, 8, 3, 1, in_vector=1, out_vector=1, num_ori=6, grid="octahedron", calibrate=False).double()
+    )
+    assert str(model.symmetry.group) == "S(nodes)*Affine(3, CO(3))" and len(model.symmetry.inputs) == 5
+    _, pos, batch = flat()
+    n = len(pos)
+    report = audit(model, of_points(n, 2), pos, all_pairs(batch), batch, of_points(n, 1, 3))
+    assert report.verdict == "exact", report
 
 
 def test_containers_of_outputs():

@@ -60,7 +60,7 @@ class TransformationInvariant(nn.Module):
         out: how the output lives in space: "invariant"; "vector", which grows with the cloud; "direction", which does
             not; or "position". Its last axis are then coordinates, its first runs over clouds, or nodes of flat clouds.
             Of an output with fields ``scalar`` and ``vector`` the first is invariant, and the second a vector unless
-            ``out`` says otherwise.
+            ``out`` says otherwise; other fields stay in canonical coordinates.
         points: name of the argument with coordinates.
         batch: name of the argument with the batch vector.
         mask: name of the argument with the mask.
@@ -192,8 +192,10 @@ class TransformationInvariant(nn.Module):
             moved[self.directions] = Vector(unit)
         out = {"invariant": "vector"}.get(self.out, self.out)
         kinds: dict[str, Action] = {"vector": Vector(space), "direction": Vector(unit), "position": Points(space)}
-        own = getattr(self.backbone, "symmetry", None)
-        own = own if isinstance(own, Symmetry) and _permutes(own.group) is not None else None
+        given = getattr(self.backbone, "symmetry", None)
+        promises = given if isinstance(given, tuple) else (given,)
+        exact = (one for one in promises if isinstance(one, Symmetry) and one.kind == "exact")
+        own = next((one for one in exact if _permutes(one.group) is not None), None)
         if own is None:
             names = self._audited(takes)
             plain: dict[str, Action] = {self.batch: BatchVector(), "edge_index": EdgeIndex()}
@@ -211,7 +213,7 @@ class TransformationInvariant(nn.Module):
     def _renumbered_output(self, output: Action, space: Group, kinds: dict[str, Action]) -> Any:
         if isinstance(output, Fields):
             moves = {1: kinds["vector" if self.out == "invariant" else self.out]}  # scalar, vector, and what else
-            return tuple(_renumbered(a, moves.get(i), Scalar(space)) for i, (_, a) in enumerate(output.items))
+            return _renumbered_fields(output, moves, Scalar(space))
         return _renumbered(output, None if self.out == "invariant" else kinds[self.out], Scalar(space))
 
     def _audited(self, takes: Any) -> list[str]:
@@ -239,9 +241,26 @@ def _renumbered(action: Action, moved: Action | None, otherwise: Action) -> Acti
     return first
 
 
+def _renumbered_fields(fields: Fields, moves: dict[Any, Action], otherwise: Action) -> Any:
+    """The same for every field, also of fields in fields; in the place of what has no action there is None."""
+
+    def one(key: Any, action: Action) -> Any:
+        if isinstance(action, Fields):
+            return _renumbered_fields(action, {}, otherwise)
+        still = all(isinstance(base, Fixed) for base in base_actions(action))
+        return _renumbered(action, moves.get(key), Fixed() if still else otherwise)
+
+    found = {key: one(key, action) for key, action in fields.items}
+    if not all(isinstance(key, int) for key in found):
+        return found
+    return tuple(found.get(i) for i in range(max(found) + 1))
+
+
 def _mean(outputs: list[Any]) -> Any:
     first = outputs[0]
     if isinstance(first, Tensor):
+        if not (first.is_floating_point() or first.is_complex()):
+            raise TypeError(f"TransformationInvariant(sign): outputs with a mean for 'average', got {first.dtype}")
         return torch.stack(outputs).mean(0)
     if hasattr(first, "_fields"):
         return type(first)(*(_mean(list(column)) for column in zip(*outputs, strict=True)))
