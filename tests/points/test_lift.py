@@ -73,6 +73,10 @@ def test_the_transform_over_edges():
     assert all(torch.equal(before[key], data[key]) for key in ("x", "pos", "edge_index", "edge_attr"))
     both = Batch.from_data_list([lifted, LiftToPositionOrientation()(graph(1))])
     assert both.num_nodes == 8 and int(both.edge_index.max()) == 7
+    again = LiftToPositionOrientation()(Batch.from_data_list([graph(), graph(1)]))
+    assert again.ptr.tolist() == [0, 4, 8] and torch.equal(again.base, both.base)
+    for one, other in zip(again.to_data_list(), both.to_data_list(), strict=True):
+        assert all(torch.equal(one[key], other[key]) for key in other.keys())
 
 
 def test_the_transform_over_a_grid():

@@ -11,10 +11,13 @@ from erlangen.extras import require
 from erlangen.points.lift import lift_edges, without_loop
 from erlangen.points.orientations import orientation_grid
 
+_PURPOSE = "a transform of PyTorch Geometric"
 if TYPE_CHECKING:
+    from torch_geometric.data import Batch
     from torch_geometric.transforms import BaseTransform
 else:
-    BaseTransform = require("torch_geometric.transforms", "graphs", "a transform of PyTorch Geometric").BaseTransform
+    Batch = require("torch_geometric.data", "graphs", _PURPOSE).Batch
+    BaseTransform = require("torch_geometric.transforms", "graphs", _PURPOSE).BaseTransform
 
 
 class LiftToPositionOrientation(BaseTransform):
@@ -22,7 +25,8 @@ class LiftToPositionOrientation(BaseTransform):
 
     With ``num_ori = -1`` every edge becomes a node, see :func:`lift_edges`: fields of nodes follow the point that the
     edge leads to, fields of edges the edge that a lifted edge lies over (zero over the loops that it adds), ``ori``
-    holds the orientations and ``base`` the points, numbered within their graph. With ``num_ori > 0`` the graph stays,
+    holds the orientations and ``base`` the points, numbered within their graph; graphs of a batch are lifted one by
+    one. With ``num_ori > 0`` the graph stays,
     ``ori`` of shape ``(1, num_ori, dim)`` holds the grid, and ``x`` of shape ``(nodes, num_ori, features + vectors)``
     the features and, where the graph has ``vec`` of shape ``(nodes, vectors, dim)``, its components.
 
@@ -60,7 +64,11 @@ class LiftToPositionOrientation(BaseTransform):
         for field in ("pos", "edge_index") if self.num_ori < 0 else ("pos",):
             if data[field] is None if field in data else True:
                 raise ValueError(f"LiftToPositionOrientation(data): a graph with {field}, got {data}")
-        return self._over_edges(data) if self.num_ori < 0 else self._over_grid(data)
+        if self.num_ori > 0:
+            return self._over_grid(data)
+        if isinstance(data, Batch):  # which knows where its graphs begin, and would no longer
+            return Batch.from_data_list([self._over_edges(graph) for graph in data.to_data_list()])
+        return self._over_edges(data)
 
     def _over_edges(self, data: Any) -> Any:
         pos, edge_index = data.pos, data.edge_index
