@@ -205,6 +205,11 @@ def test_the_error_measure_finds_what_is_wrong():
     net = layer(in_vector=0)
     kept = piecewise_equivariance_error(lambda p: net(x, p, part), pos, part, 5, generator=seeded())
     assert kept.shape == (5,) and kept.max() < 1e-9
+    # One vector for each point needs no axis of its own.
+    first = piecewise_equivariance_error(
+        lambda p: (net(x, p, part).scalar, net(x, p, part).vector[:, 0]), pos, part, 5, generator=seeded()
+    )
+    assert first.max() < 1e-9
     broken = piecewise_equivariance_error(
         lambda p: net(x, p, Partition.whole(part.batch)), pos, part, 5, generator=seeded()
     )

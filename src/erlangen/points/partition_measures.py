@@ -182,8 +182,8 @@ def piecewise_equivariance_error(
         after = model(move_parts(pos, true_part, g, group, spread))
         error = (after[0].detach().double() - numbers).square().sum()
         if vectors is not None:
-            turn = group.matrix(g).to(pos.device)[true_part.cell]
-            expected = vectors.detach().double() @ turn.mT
+            turn = group.matrix(g).to(pos.device, torch.float64)[true_part.cell]
+            expected = torch.einsum("nij,n...j->n...i", turn, vectors.detach().double())
             error = error + (after[1].detach().double() - expected).square().sum()
         errors.append((error / size).sqrt())
     return torch.stack(errors) if errors else pos.new_zeros(0, dtype=torch.float64)
