@@ -257,6 +257,13 @@ def test_columns_are_parts(dtype):
     torch.testing.assert_close(again.softmax(-1)[0, :30].to(dtype), found.soft[:30], atol=1e-4, rtol=1e-3)
 
 
+def test_the_heaviest_of_very_many_parts_is_not_too_light(monkeypatch):
+    monkeypatch.setattr(GaussianPartition, "LEAST", 0.3)
+    found = GaussianPartition(0.1)(10 * torch.eye(5), Partition.of(torch.arange(5)))
+    assert found.partition.num_parts.tolist() == [5]
+    torch.testing.assert_close(found.weights, torch.full((1, 5), 0.2))
+
+
 def test_exact_votes_and_far_away_ones():
     center = torch.tensor([[0.0, 0, 0], [5, 0, 0], [0, 1e6, 0]]).double()
     label = torch.arange(30) % 3

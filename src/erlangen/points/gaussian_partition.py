@@ -64,7 +64,7 @@ class GaussianPartition(nn.Module):
         (tensor([0, 0, 1, 1]), tensor([0.0500, 3.0500]))
     """
 
-    #: Components lighter than this are dropped.
+    #: Components lighter than this are dropped, or lighter than half the mean where there are very many.
     LEAST = 1e-4
 
     def __init__(
@@ -108,13 +108,15 @@ class GaussianPartition(nn.Module):
         votes = votes if votes.dtype == torch.float64 else votes.float()
         middle = segment_mean(votes.detach(), part.batch, clouds)
         points = padded(votes - middle[part.batch], part.batch, clouds)
+        parts = max(1, int(part.num_parts.max()) if clouds else 1)
+        least = min(self.LEAST, 0.5 / parts)
         with torch.no_grad():
             constant = points._replace(values=points.values.detach())
             mixture = self._start(points.flat(constant.values), part)
             for _ in range(self.iters):
                 mixture = em_step(constant, mixture, self.sigma, self.tau)
                 if self.merge_radius:
-                    mixture = merged(mixture, self.merge_radius, self.LEAST)
+                    mixture = merged(mixture, self.merge_radius, least)
             logs = points.flat(log_joint(constant.values, mixture, self.sigma))
             best = logs.argmax(-1) if len(votes) else part.index
             mixture, partition = _compact(mixture, best, part.batch)
