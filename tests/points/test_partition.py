@@ -91,6 +91,7 @@ def test_partitions_of_no_points():
         (lambda: uniform_bad_probability([2], 0), "from 1, got 0"),
         (lambda: partition_uncertainty(torch.tensor([[0.5, 0.4]])), "rows that sum to one, got one that sums to 0.9"),
         (lambda: partition_uncertainty(torch.tensor([[1.5, -0.5]])), "probabilities of shape"),
+        (lambda: partition_uncertainty(torch.eye(2), torch.tensor([1, 0])), "ascending"),
         (lambda: TRUTH.refines(Partition.of(torch.zeros(3, dtype=torch.long))), "the same 4 points in 1 clouds"),
         (lambda: bad_partition_probability(torch.eye(3), TRUTH), "a row for each of 4 points, got 3"),
         (lambda: bad_partition_probability(torch.eye(4), TRUTH, draws=0), "from 1, got 0"),

@@ -161,6 +161,9 @@ class EquivariantDiffusion(nn.Module):
             step = torch.randint(self.num_steps + 1, (graphs,), generator=generator, device=where).to(pos.device)
         if noise is None:
             noise = self.noise(batch, graphs, pos.dtype, generator)
+        if noise.x.shape != x.shape or noise.pos.shape != pos.shape:
+            got = f"{tuple(noise.x.shape)} and {tuple(noise.pos.shape)}"
+            raise ValueError(f"noise: shapes {tuple(x.shape)} and {tuple(pos.shape)}, got {got}")
         alpha, sigma = (f(step).to(pos.dtype)[batch, None] for f in (self.schedule.alpha, self.schedule.sigma))
         clean, added = remove_mean(pos, batch, graphs), remove_mean(noise.pos, batch, graphs)
         found = self(alpha * x + sigma * noise.x, alpha * clean + sigma * added, step, batch)
@@ -188,9 +191,12 @@ class EquivariantDiffusion(nn.Module):
             ValueError: if a cloud has no point, or there are more than T or no steps.
         """
         weight = next((p for p in self.denoiser.parameters() if p.is_floating_point()), torch.empty(0))
-        size = torch.as_tensor(num_nodes, dtype=torch.long, device=weight.device)
-        if not len(size) or int(size.min()) < 1:
-            raise ValueError(f"sample(num_nodes): whole numbers from 1, got {size.tolist()[:10]}")
+        size = torch.as_tensor(num_nodes, device=weight.device)
+        whole = size.numel() and not (size.is_floating_point() or size.is_complex() or size.dtype == torch.bool)
+        if size.ndim != 1 or not whole or int(size.min()) < 1:
+            raise ValueError(
+                f"sample(num_nodes): whole numbers from 1, got {size.tolist()[:10] if size.ndim else size}"
+            )
         graphs, batch = len(size), torch.arange(len(size), device=size.device).repeat_interleave(size)
         path = self._path(self.num_steps if num_steps is None else num_steps)
         x, pos = self.noise(batch, graphs, weight.dtype, generator)
@@ -223,16 +229,18 @@ class EquivariantDiffusion(nn.Module):
         return torch.linspace(self.num_steps, 0, num_steps + 1, dtype=torch.float64).round().long()
 
     def _check(self, x: Tensor, pos: Tensor, batch: Tensor, step: Tensor | None) -> None:
-        if pos.ndim != 2 or pos.shape[1] != self.dim:
-            raise ValueError(f"pos: shape (nodes, {self.dim}), got {tuple(pos.shape)}")
+        if pos.ndim != 2 or pos.shape[1] != self.dim or not pos.is_floating_point():
+            raise ValueError(f"pos: floating point, shape (nodes, {self.dim}), got {pos.dtype} {tuple(pos.shape)}")
         if tuple(x.shape) != (len(pos), self.in_scalar) or x.dtype != pos.dtype:
             raise ValueError(f"x: shape {(len(pos), self.in_scalar)} of {pos.dtype}, got {tuple(x.shape)} of {x.dtype}")
         if tuple(batch.shape) != (len(pos),) or batch.dtype != torch.long:
             raise ValueError(f"batch: torch.int64, shape ({len(pos)},), got {batch.dtype} {tuple(batch.shape)}")
         if bool((batch[1:] < batch[:-1]).any()) or (len(batch) and int(batch[0]) < 0):
             raise ValueError("batch: ascending numbers from 0; sort the nodes by their cloud")
-        if step is not None and (step.ndim != 1 or (len(batch) and int(batch[-1]) >= len(step))):
-            raise ValueError(f"step: one of each cloud, got shape {tuple(step.shape)} for {int(batch[-1]) + 1} clouds")
+        clouds = int(batch[-1]) + 1 if len(batch) else 0
+        if step is not None and (step.ndim != 1 or clouds > len(step) or step.is_floating_point()):
+            got = f"{step.dtype} of shape {tuple(step.shape)}"
+            raise ValueError(f"step: one whole number for each cloud, got {got} for {clouds} clouds")
         if step is not None and step.numel() and not 0 <= int(step.min()) <= int(step.max()) <= self.num_steps:
             raise ValueError(f"step: from 0 to {self.num_steps}, got {int(step.min())} to {int(step.max())}")
         for name, value in (("pos", pos), ("x", x)):

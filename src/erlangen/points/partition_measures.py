@@ -39,7 +39,8 @@ def partition_uncertainty(
         batch: the cloud of each point, ascending; one cloud by default.
 
     Raises:
-        ValueError: if rows are no probabilities.
+        TypeError: if the batch vector is not long.
+        ValueError: if rows are no probabilities, or clouds do not ascend.
 
     Source: for the first, Atzmon, Huang, Williams, Litany, "Approximately Piecewise E(3) Equivariant Point Networks",
     2024, who leave the measure open; this is the one for which their bound is true.
@@ -50,7 +51,9 @@ def partition_uncertainty(
         (tensor([0.5000]), tensor([0.2500]))
     """
     _require_probabilities("partition_uncertainty(soft)", soft)
-    batch = soft.new_zeros(len(soft), dtype=torch.long) if batch is None else batch
+    batch = Partition.whole(soft.new_zeros(len(soft), dtype=torch.long) if batch is None else batch).batch
+    if len(batch) != len(soft):
+        raise ValueError(f"partition_uncertainty(batch): the cloud of each of {len(soft)} points, got {len(batch)}")
     clouds = int(batch[-1]) + 1 if len(batch) else 0
     most = soft.max(1).values.clamp(0, 1)
     sizes = torch.bincount(batch, minlength=clouds).clamp_min(1)
