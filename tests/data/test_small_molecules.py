@@ -202,7 +202,8 @@ def test_quality_counts_what_is_there():
 def test_quality_of_nothing_is_no_number():
     assert all(math.isnan(value) for value in molecule_quality([])[:5])
     nothing = (torch.zeros(0, dtype=torch.long), torch.zeros(0, 3))
-    assert molecule_quality([nothing]).smiles == [None]
+    found = molecule_quality([nothing])
+    assert found.smiles == [None] and found.molecule_stability == found.validity == 0
 
 
 def test_the_largest_fragment_is_written():

@@ -59,7 +59,8 @@ def molecule_quality(
     for numbers, position in molecules:
         orders = bond_orders(numbers, position)
         right = stable_atoms(numbers, orders)
-        atoms, stable, whole = atoms + len(right), stable + int(right.sum()), whole + int(right.all())
+        atoms, stable = atoms + len(right), stable + int(right.sum())
+        whole += bool(len(right)) and bool(right.all())  # no atoms are no molecule
         smiles.append(smiles_of(numbers, orders))
     valid = [text for text in smiles if text is not None]
     different = set(valid)
