@@ -228,6 +228,12 @@ def test_the_error_measure_finds_what_is_wrong():
             lambda: layer()(None, torch.randn(4, 3).double(), torch.zeros(4, dtype=torch.long)),
             r"\(x\): shape \(4, 2\), got None",
         ),
+        (
+            lambda: layer(in_scalar=0, in_vector=0)(None, torch.full((1, 3), torch.nan), torch.tensor([0])),
+            r"PiecewiseEquivariant\(pos\): holds NaN",
+        ),
+        (lambda: layer(in_scalar=0, in_vector=0)(None, torch.randn(1, 3), torch.tensor([-1])), "from 0, got -1"),
+        (lambda: layer(in_scalar=0, in_vector=0)(None, torch.randn(1, 3), torch.tensor([1])), "graph 0 has no nodes"),
         (lambda: move_parts(torch.randn(2, 3), Partition.of(torch.tensor([0, 1])), E(3).sample(3)), "2 parts, got 3"),
     ],
 )

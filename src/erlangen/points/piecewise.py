@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from erlangen.groups import SE, BatchVector, E, Fixed, Nodes, Points, Symmetric, Symmetry, Vector
+from erlangen.groups.action import require_finite
 from erlangen.points.flat import segment_max, segment_sum
 from erlangen.points.output import PointOutput
 from erlangen.points.partition import Partition
@@ -63,7 +64,8 @@ class PiecewiseEquivariant(nn.Module):
         group: E(d) or SE(d), d = 2 or 3.
 
     Raises:
-        ValueError: for other groups; when called, if shapes do not fit.
+        ValueError: for other groups; when called, if shapes do not fit, coordinates are not finite, or a part has no
+            points.
 
     Source: Atzmon, Huang, Williams, Litany, "Approximately Piecewise E(3) Equivariant Point Networks", 2024.
 
@@ -121,6 +123,9 @@ class PiecewiseEquivariant(nn.Module):
                 f"PiecewiseEquivariant(pos, part): shapes (nodes, {self.dim}) and (nodes,), got {tuple(pos.shape)} and "
                 f"{tuple(cell.shape)}"
             )
+        require_finite(pos.detach(), "PiecewiseEquivariant(pos)")
+        if cell.numel() and int(cell.min()) < 0:
+            raise ValueError(f"PiecewiseEquivariant(part): parts are numbered from 0, got {int(cell.min())}")
         self._require("x", x, (len(pos),), "in_scalar", ())
         self._require("vec", vec, (len(pos),), "in_vector", (self.dim,))
         local, axes, known, lost = self._local(pos, cell, count)
