@@ -24,6 +24,8 @@ def test_pieces_have_their_measures():
     low = chair[chair[:, 2] < -0.1]
     torch.testing.assert_close(low[:, :2].abs(), torch.full_like(low[:, :2], 0.45), atol=0.06, rtol=0)
     assert abs(len(low) / len(chair) - 4 / 6 * 7 / 8) < 0.04
+    legs, count = low[:, :2].sign().unique(dim=0, return_counts=True)
+    assert len(legs) == 4 and (count / len(low) - 1 / 4).abs().max() < 0.03
     top = table[:, 2].abs() < 0.05
     assert table[top, :2].norm(dim=1).max() < 0.86 and abs(float(top.double().mean()) - 0.715) < 0.04
     torch.testing.assert_close(
