@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from erlangen.atomic import write_atomic
 from erlangen.points import (
     Partition,
     bad_partition_probability,
@@ -81,7 +80,6 @@ def run(config: Config) -> Findings:
     if config.out is not None:
         findings.figures = {"lambda.png": "Share of bad partitions over the number of parts (mean, range over seeds)"}
         _draw(metrics, counts, exact, config.out / "lambda.png")
-        _write(metrics, counts, exact, config.out / "lambda.csv")
     return findings
 
 
@@ -147,14 +145,6 @@ def _draw(metrics: dict[str, list[float]], counts: list[int], exact: dict[int, f
     panel.set(xlabel="parts", ylabel="share of bad partitions", ylim=(-0.02, 1.05), xlim=(0, counts[-1]))
     panel.legend(loc="lower left")
     save_figure(figure, file)
-
-
-def _write(metrics: dict[str, list[float]], counts: list[int], exact: dict[int, float], file: Path) -> None:
-    lines = ["parts,voronoi,uniform,uniform_exact"]
-    for k in counts:
-        pair = [sum(values) / len(values) for values in (metrics[f"voronoi_{k:04d}"], metrics[f"uniform_{k:04d}"])]
-        lines.append(f"{k},{pair[0]:.6g},{pair[1]:.6g},{exact[k]:.9g}")
-    write_atomic(file, "\n".join(lines) + "\n")
 
 
 EXPERIMENT = Experiment(NAME, "how often Voronoi and uniform partitions are bad, over the number of parts", CLAIMS, run)
