@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from erlangen.groups import E, Fixed
+from erlangen.groups import E
 from erlangen.points.flat import FlatClouds, read_inputs, require_task, segment_mean, segment_sum
 from erlangen.points.message_passing import Messages
 from erlangen.points.output import PointOutput
@@ -85,11 +85,9 @@ class EGNN(nn.Module):
         moves = [1] * (num_layers - 1) + [out_vector] * bool(out_vector)
         self.moves = nn.ModuleList(_Move(hidden, in_vector, count) for count in moves)
         self.readout = perceptron(hidden, hidden, out_scalar) if out_scalar else None
-        promise = cloud_symmetry(E(dim), in_scalar=in_scalar, in_vector=in_vector, out_vector=out_vector, task=task)
-        if in_edge:
-            between = () if in_vector else (Fixed(),)
-            promise = promise.replace(inputs=(*promise.inputs, *between, Fixed()))
-        self.symmetry = promise
+        self.symmetry = cloud_symmetry(
+            E(dim), in_scalar=in_scalar, in_vector=in_vector, out_vector=out_vector, task=task, in_edge=in_edge
+        )
 
     def forward(
         self,

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from erlangen.groups import SE, Cyclic, E, Fixed, Group, SignedPermutation, Symmetry, Translation
+from erlangen.groups import SE, Cyclic, E, Group, SignedPermutation, Symmetry, Translation
 from erlangen.neighbours import radius_graph
 from erlangen.points.convnext import FiberBundleConvNext
 from erlangen.points.convolution import PointConv, PositionOrientationConv
@@ -183,13 +183,14 @@ class PONITA(nn.Module):
         return (*found, self._promise_of(whole).replace(kind="approximate"))
 
     def _promise_of(self, group: Group) -> Symmetry:
-        promise = cloud_symmetry(
-            group, in_scalar=self.in_scalar, in_vector=self.in_vector, out_vector=self.out_vector, task=self.task
+        return cloud_symmetry(
+            group,
+            in_scalar=self.in_scalar,
+            in_vector=self.in_vector,
+            out_vector=self.out_vector,
+            task=self.task,
+            in_edge=self.in_edge,
         )
-        if not self.in_edge:
-            return promise
-        vectors = () if self.in_vector else (Fixed(),)
-        return promise.replace(inputs=(*promise.inputs, *vectors, Fixed()))
 
     def forward(
         self,

@@ -27,12 +27,14 @@ def cloud_symmetry(
     out_vector: int = 0,
     task: str = "graph",
     edges: bool = True,
+    in_edge: int = 0,
     holds_where: str = "",
 ) -> Symmetry:
     """Points renumbered within their clouds and moved by a group: the promise of ``forward(x, pos, edge_index, ...)``.
 
-    It names the inputs ``x, pos, edge_index, batch``, and ``vec`` where the network takes vectors, and is audited on
-    so many. Every cloud is moved by its own element.
+    It names the inputs ``x, pos, edge_index, batch``, then ``vec`` and ``edge_attr`` as far as the network takes them
+    (``vec`` as None before attributes of edges alone), and is audited on so many. Every cloud is moved by its own
+    element.
 
     Args:
         group: that moves the points, as E(3); None where the network keeps permutations alone.
@@ -41,6 +43,7 @@ def cloud_symmetry(
         out_vector: number of vectors that come out.
         task: "graph" or "node".
         edges: whether the network reads edges; if not, it may be audited with None.
+        in_edge: number of invariant attributes of an edge.
         holds_where: conditions in words.
 
     Example:
@@ -54,7 +57,8 @@ def cloud_symmetry(
     if group is not None:
         vectors = vectors & Vector(group)
     inputs = [Nodes(NODES) if in_scalar else Fixed(), point, EdgeIndex(NODES) if edges else Fixed(), BatchVector(NODES)]
-    inputs += [vectors] if in_vector else []
+    inputs += [vectors] if in_vector else [Fixed()] if in_edge else []
+    inputs += [Fixed()] if in_edge else []
     scalar: Action = Nodes(NODES) if task == "node" else Scalar(whole)
     moved = vectors if task == "node" else Scalar(whole) if group is None else Vector(group)
     return Symmetry(whole, tuple(inputs), (scalar, moved) if out_vector else (scalar,), holds_where=holds_where)
