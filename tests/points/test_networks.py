@@ -284,10 +284,18 @@ def test_wrong_inputs_name_the_network(kind):
 def test_wrong_edge_attr():
     network = make(EGNN, in_edge=2)
     x, pos, vec = cloud(3)
-    with pytest.raises(ValueError, match=r"EGNN\(edge_attr\): torch.float64 of shape \(6, 2\), got None"):
-        network(x, pos, vec=vec)
-    with pytest.raises(ValueError, match=r"edge_attr\): torch.float64 of shape \(6, 2\), got .* shape \(6, 3\)"):
-        network(x, pos, vec=vec, edge_attr=torch.zeros(6, 3, dtype=torch.float64))
+    edges, attr = all_pairs(torch.zeros(3, dtype=torch.long)), torch.zeros(6, 2, dtype=torch.float64)
+    network(x, pos, edges, vec=vec, edge_attr=attr)
+    for changes, error, message in (
+        ({"edge_attr": None}, TypeError, r"EGNN\(edge_attr\): shape \(6, 2\), got None"),
+        ({"edge_index": None}, TypeError, r"EGNN\(edge_index\): a tensor, as in_edge is 2, got None"),
+        ({"edge_attr": attr.new_zeros(6, 3)}, ValueError, r"edge_attr\): shape \(6, 2\), got \(6, 3\)"),
+        ({"edge_attr": attr / 0}, ValueError, r"edge_attr\): finite numbers"),
+    ):
+        with pytest.raises(error, match=message):
+            network(x, pos, vec=vec, **({"edge_index": edges, "edge_attr": attr} | changes))
+    with pytest.raises(TypeError, match=r"EGNN\(edge_attr\): None, as in_edge is 0"):
+        make(EGNN)(x, pos, edges, vec=vec, edge_attr=attr)
 
 
 def test_permutations_alone_are_promised_by_pointnet():

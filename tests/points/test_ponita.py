@@ -7,6 +7,7 @@ import warnings
 import pytest
 import torch
 from tests.points.solids import randn, rotations_of
+from torch import nn
 
 from erlangen.audit import audit
 from erlangen.groups import SE, SO, E
@@ -422,6 +423,36 @@ def test_calibration_keeps_the_spread_through_every_step(changes):
     assert all(torch.equal(a, b) for a, b in zip(weights, net.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("changes", [{"num_ori": 12}, {"num_ori": 0}, {"num_ori": -1}])
+def test_calibration_frees_kernels_of_the_unit_of_length(changes):
+    """Functions of the basis enter their GELU with mean 0 and spread 1 over all links, in whichever unit these are."""
+    net, other = network(**changes), network(**changes)
+    x, pos, vec = cloud(net)
+    found = net.train()(x, pos, vec=vec).scalar
+    assert (other.train()(x, 1000 * pos, vec=vec).scalar - found).abs().max() < 1e-9 * found.abs().max()
+    fresh = network(**changes)
+    with torch.no_grad():
+        assert (fresh(x, 1000 * pos, vec=vec).scalar - fresh(x, pos, vec=vec).scalar).abs().max() > 0.01
+    vec = pos.new_zeros(len(pos), 0, 3) if vec is None else vec
+    lift = net.space.lift(x, pos, vec, all_pairs(torch.zeros(len(pos), dtype=torch.long)), None)
+    counts = lift.links.counts(lift.distance).long()
+    every = lift.invariants.repeat_interleave(counts, 0)
+    assert len(every) == (len(pos) ** 2 if net.num_ori >= 0 else len(lift.invariants))
+    for inputs, basis in ((every, net.basis), (lift.fiber, net.fiber_basis)):
+        for last in (2, 4) if basis is not None else ():
+            value = nn.Sequential(*list(basis)[:last])(inputs).flatten(0, -2)
+            assert value.mean(0).abs().max() < 1e-9 and (value.std(0, correction=0) - 1).abs().max() < 1e-9
+
+
+def test_calibration_leaves_what_does_not_vary():
+    """All distances are one, but for rounding that must not be blown up."""
+    net = network(num_ori=0, hidden=4)
+    basis = [p.detach().clone() for p in net.basis.parameters()]
+    net.basis.standardize(torch.ones(5, 1).double() + 1e-9 * randn(5, 1), torch.ones(5).double())
+    net.basis.standardize(torch.empty(0, 1).double(), torch.empty(0).double())
+    assert all(torch.equal(a, b) for a, b in zip(basis, net.basis.parameters(), strict=True))
+
+
 def test_calibration_happens_in_training_only_and_where_asked():
     net = network()
     x, pos, vec = cloud(net)
@@ -589,7 +620,7 @@ def test_inputs_that_do_not_fit():
     assert net(x, pos, **good).scalar.isfinite().all()
     for changes, error, message in (
         ({"edge_index": None}, TypeError, r"PONITA\(edge_index\): a tensor, as in_edge is 1, got None"),
-        ({"edge_attr": None}, TypeError, r"PONITA\(edge_attr\): a tensor, as in_edge is 1, got None"),
+        ({"edge_attr": None}, TypeError, r"PONITA\(edge_attr\): shape \(2, 1\), got None"),
         ({"edge_attr": attr.float()}, TypeError, r"\(edge_attr\): torch.float64, as pos is, got torch.float32"),
         ({"edge_attr": attr * math.nan}, ValueError, r"\(edge_attr\): finite numbers"),
         ({"edge_index": edges + 1}, ValueError, r"\(edge_index\): points from 0 to 2, got 3"),

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from erlangen.groups import E
-from erlangen.points.flat import FlatClouds, read_inputs, require_task, segment_mean, segment_sum
+from erlangen.points.flat import FlatClouds, read_edge_attr, read_inputs, require_task, segment_mean, segment_sum
 from erlangen.points.message_passing import Messages
 from erlangen.points.output import PointOutput
 from erlangen.points.perceptron import perceptron
@@ -111,8 +111,8 @@ class EGNN(nn.Module):
         clouds = read_inputs(
             self, x, pos, edge_index, batch, vec, in_scalar=self.in_scalar, in_vector=self.in_vector, dim=self.dim
         )
+        attributes = read_edge_attr(self, pos, edge_index, edge_attr, self.in_edge)
         assert clouds.edge_index is not None
-        edges = self._edge_attr(edge_attr, clouds.edge_index, pos)
         source, target = clouds.edge_index
         h: Tensor = self.embed(self._features(clouds))
         # Moves are kept apart from coordinates, which round them far from the origin.
@@ -121,7 +121,7 @@ class EGNN(nn.Module):
         for layer, messages in enumerate(self.messages):
             apart = between + (shift.index_select(0, target) - shift.index_select(0, source)) if layer else between
             square = apart.square().sum(-1, keepdim=True)
-            m = messages(h, clouds.edge_index, torch.cat([square, edges], -1))
+            m = messages(h, clouds.edge_index, square if attributes is None else torch.cat([square, attributes], -1))
             if layer < len(self.moves):
                 move = self.moves[layer](h, m, apart, target, clouds.vec)
                 moved = shift[:, None] + move
@@ -139,15 +139,6 @@ class EGNN(nn.Module):
         if not self.in_scalar + self.in_vector:
             return torch.ones_like(clouds.pos[:, :1])
         return torch.cat([clouds.x, torch.linalg.vector_norm(clouds.vec, dim=-1)], -1)
-
-    def _edge_attr(self, edge_attr: Tensor | None, edge_index: Tensor, pos: Tensor) -> Tensor:
-        shape = (edge_index.shape[1], self.in_edge)
-        if edge_attr is None and not self.in_edge:
-            return pos.new_zeros(shape)
-        if edge_attr is None or tuple(edge_attr.shape) != shape or edge_attr.dtype != pos.dtype:
-            got = "None" if edge_attr is None else f"{edge_attr.dtype} of shape {tuple(edge_attr.shape)}"
-            raise ValueError(f"EGNN(edge_attr): {pos.dtype} of shape {shape}, got {got}")
-        return edge_attr
 
 
 class _Move(nn.Module):

@@ -111,6 +111,28 @@ def _read_values(name: str, value: Tensor | None, pos: Tensor, shape: tuple[int,
     return value
 
 
+def read_edge_attr(
+    network: nn.Module, pos: Tensor, edge_index: Tensor | None, edge_attr: Tensor | None, in_edge: int
+) -> Tensor | None:
+    """Attributes of the given edges, None where the network takes none.
+
+    Raises:
+        TypeError: for attributes that are missing, not expected, or of another dtype, and for missing edges.
+        ValueError: for another shape or device, or numbers that are not finite.
+    """
+    name = type(network).__name__
+    if not in_edge:
+        if edge_attr is not None:
+            raise TypeError(f"{name}(edge_attr): None, as in_edge is 0, got a tensor")
+        return None
+    if edge_index is None:
+        raise TypeError(f"{name}(edge_index): a tensor, as in_edge is {in_edge}, got None")
+    edge_attr = _read_values(f"{name}(edge_attr)", edge_attr, pos, (edge_index.shape[1], in_edge))
+    if not torch.compiler.is_compiling() and not bool(edge_attr.isfinite().all()):
+        raise ValueError(f"{name}(edge_attr): finite numbers, got others")
+    return edge_attr
+
+
 def _read_batch(name: str, batch: Tensor | None, pos: Tensor) -> tuple[Tensor, int]:
     nodes = pos.shape[0]
     if batch is None:

@@ -35,7 +35,7 @@ def result(folder):
 def test_it_measures_what_it_claims_and_its_checks_pass(result, folder):
     verdicts = [verdict for claim, verdict in result.claims if claim.experiment == "directional"]
     assert len(verdicts) == len(CLAIMS) and all(verdict.effect is not None for verdict in verdicts)
-    assert len(result.checks) == 2 and [check for check in result.checks if not check.passed] == []
+    assert len(result.checks) == 3 and [check for check in result.checks if not check.passed] == []
     verdicts = {report["name"]: report["verdict"] for report in result.audits}
     for task in TASKS.values():
         for name in task.methods:
