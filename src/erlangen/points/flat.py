@@ -145,6 +145,8 @@ def _read_batch(name: str, batch: Tensor | None, pos: Tensor) -> tuple[Tensor, i
         raise ValueError(f"{name}(batch): on {pos.device}, as pos is, got {batch.device}")
     if not nodes:
         return batch, 0
+    if torch.compiler.is_compiling():
+        return batch, int(batch[-1]) + 1
     if int(batch[0]) < 0:
         raise ValueError(f"{name}(batch): clouds are numbered from 0, got {int(batch[0])}")
     falls = batch[1:] < batch[:-1]
@@ -164,7 +166,7 @@ def _require_edges(name: str, edge_index: Tensor, batch: Tensor) -> None:
         raise ValueError(f"{name}(edge_index): shape (2, edges), got {tuple(edge_index.shape)}")
     if edge_index.device != batch.device:
         raise ValueError(f"{name}(edge_index): on {batch.device}, as pos is, got {edge_index.device}")
-    if not edge_index.numel():
+    if torch.compiler.is_compiling() or not edge_index.numel():
         return
     for end in (int(edge_index.min()), int(edge_index.max())):
         if not 0 <= end < nodes:

@@ -50,6 +50,11 @@ def _invariants(found: Tensor, edge_attr: Tensor | None) -> Tensor:
     return torch.cat([found, attr.expand(*found.shape[:-1], -1)], -1)
 
 
+def _alike(edge_attr: Tensor | None) -> bool:
+    """Whether an edge and its reverse may share a kernel; which have one is not looked up where that breaks a graph."""
+    return edge_attr is None and not torch.compiler.is_compiling()
+
+
 def _unlike(edge_index: Tensor, x: Tensor) -> Links:
     """Links of edges that are not alike, as each has attributes, or an orientation: none stands for another."""
     return Links(edge_index, without_loop(edge_index, len(x)).to(x.dtype))
@@ -68,7 +73,7 @@ class PointSpace(nn.Module):
 
     def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> Lift:
         """The cloud as it is."""
-        links = link(edge_index, len(pos), x.dtype) if edge_attr is None else _unlike(edge_index, x)
+        links = link(edge_index, len(pos), x.dtype) if _alike(edge_attr) else _unlike(edge_index, x)
         distance = safe_norm(_vectors(pos, links.edge_index))
         return Lift(x, links, _invariants(distance, edge_attr), distance[:, 0])
 
@@ -109,7 +114,7 @@ class GridSpace(nn.Module):
     def lift(self, x: Tensor, pos: Tensor, vec: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> Lift:
         """Scalars are the same for all orientations; a vector becomes its component along each."""
         grid = self.get_buffer("grid").to(pos.dtype)
-        if edge_attr is None and self.separable:
+        if _alike(edge_attr) and self.separable:
             links = self._link(edge_index, x)
         else:
             links = _unlike(edge_index, x)
