@@ -45,11 +45,6 @@ class Links(NamedTuple):
         x = x.index_select(1, self.opposite)
         return found + weighted_sum(kernel, x, self.edge_index.flip(0), none).index_select(1, self.opposite)
 
-    def counts(self, like: Tensor) -> Tensor:
-        """How many links each row of a kernel stands for, ``(rows,)``, in the dtype of another tensor."""
-        count = like.new_full((self.edge_index.shape[1],), 2.0 if self.reverse else 1.0)
-        return count if self.loops is None else torch.cat([count, self.loops.sum().to(like)[None]])
-
 
 def link(edge_index: Int[Tensor, "2 edges"], nodes: int, dtype: torch.dtype, opposite: Tensor | None = None) -> Links:
     """Edges whose kernels depend on the relative position alone, with at least one loop at each node.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator
 from itertools import pairwise
@@ -63,8 +62,7 @@ class PONITA(nn.Module):
         radius: where kernels end, in the unit of the positions. Without edges, it says which points are neighbours.
         task: "graph" (sums over the points of a cloud) or "node".
         multiple_readouts: read out after every layer and take the mean, or after the last one only.
-        calibrate: scale the kernels at the first call in training mode, so that features keep their spread, and before
-            that their basis (see :meth:`KernelBasis.standardize`; the publication leaves it as it is drawn).
+        calibrate: scale the kernels at the first call in training mode, so that features keep their spread.
         layer_scale: where the factors of each block start; None for none.
         widening_factor: of each block.
         invariants: "ponita"; in the plane also "complete"; in space also "universal" and "universal-so3", which take
@@ -225,20 +223,18 @@ class PONITA(nn.Module):
             edge_index = radius_graph(pos, self.radius, clouds.batch)
         features = clouds.x if self.in_scalar + self.in_vector else pos.new_ones(len(pos), 1)
         lift = self.space.lift(features, pos, clouds.vec, edge_index, edge_attr)
+        basis = self.basis(lift.invariants)
+        if self.radius is not None:
+            basis = basis * self.window(lift.distance).reshape(-1, *(1,) * (basis.ndim - 1))
+        fiber_basis = None if self.fiber_basis is None else self.fiber_basis(lift.fiber)
         if self.training and self.calibrate and not bool(self.get_buffer("calibrated")):
-            self._calibrate(lift)
-        values = self._values(lift, *self._bases(lift, self.basis, self.fiber_basis))
+            self._calibrate(lift, basis, fiber_basis)
+        values = self._values(lift, basis, fiber_basis)
         scalar, vector = self.space.read(values, lift, self.out_scalar, len(pos))
         if self.task == "graph":
             scalar = segment_sum(scalar, clouds.batch, clouds.num_graphs)
             vector = None if vector is None else segment_sum(vector, clouds.batch, clouds.num_graphs)
         return PointOutput(scalar, vector if self.out_vector else None)
-
-    def _bases(self, lift: Lift, basis: KernelBasis, fiber_basis: KernelBasis | None) -> tuple[Tensor, Tensor | None]:
-        found = basis(lift.invariants)
-        if self.radius is not None:
-            found = found * _along(self.window(lift.distance), found)
-        return found, None if fiber_basis is None else fiber_basis(lift.fiber)
 
     def _kernels(self, basis: Tensor, fiber_basis: Tensor | None) -> Iterator[list[Tensor]]:
         """For each layer the kernels of the steps of its convolution.
@@ -278,39 +274,24 @@ class PONITA(nn.Module):
         return torch.stack(found).mean(0)
 
     @torch.no_grad()
-    def _calibrate(self, lift: Lift) -> None:
-        """Scales bases, then kernels, layer by layer, so that each step keeps the standard deviation of the features.
+    def _calibrate(self, lift: Lift, basis: Tensor, fiber_basis: Tensor | None) -> None:
+        """Scales kernels, layer by layer, so that each step keeps the standard deviation of the features.
 
         All factors are found before a weight is touched, and where one has no meaning (one place, constant features)
         nothing is scaled, and the next call tries again.
         """
-        basis, fiber_basis = copy.deepcopy(self.basis), copy.deepcopy(self.fiber_basis)
-        counts = lift.links.counts(lift.distance)
-        counts = counts if self.radius is None else counts * self.window(lift.distance)
-        basis.standardize(lift.invariants, _along(counts, lift.invariants)[..., 0])
-        if fiber_basis is not None and lift.fiber is not None:
-            fiber_basis.standardize(lift.fiber, counts.new_ones(()))
-        found = self._bases(lift, basis, fiber_basis)
         x, factors = self.embedding(lift.features), []
-        for (block, conv), kernel in zip(self._layers(), self._kernels(*found), strict=True):
+        for (block, conv), kernel in zip(self._layers(), self._kernels(basis, fiber_basis), strict=True):
             steps = conv.steps(x, lift.links, *kernel)
             spreads = [_spread(x), *map(_spread, steps)]
             if not all(math.isfinite(s) and s > 0 for s in spreads):
                 return
             factors.append([a / b for a, b in pairwise(spreads)])
             x = block.update(x, steps[-1] * (spreads[0] / spreads[-1]) + conv.bias)
-        self.basis.load_state_dict(basis.state_dict())
-        if self.fiber_basis is not None and fiber_basis is not None:
-            self.fiber_basis.load_state_dict(fiber_basis.state_dict())
         for (_, conv), scales in zip(self._layers(), factors, strict=True):
             for linear, scale in zip(conv.weights(), scales, strict=True):
                 linear.weight.mul_(scale)
         self.get_buffer("calibrated").fill_(True)
-
-
-def _along(x: Tensor, like: Tensor) -> Tensor:
-    """A number for each link, broadcast over all other axes."""
-    return x.reshape(-1, *(1,) * (like.ndim - 1))
 
 
 def _spread(x: Tensor) -> float:
