@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__: list[str] = []
+from erlangen.graphs.ppgn import PPGN, PPGNBlock
+
+__all__ = ["PPGN", "PPGNBlock"]
 
 # What extends a class of PyTorch Geometric: name -> module, loaded where it is asked for.
 _LAZY: dict[str, str] = {}
