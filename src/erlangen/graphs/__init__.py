@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__: list[str] = []
+from erlangen.graphs.contraction import Bank, ContractionPath, ContractionStep, contraction_sequence, is_computable
+from erlangen.graphs.expressivity import exactness_degree, missing_polynomials
+from erlangen.graphs.multigraph import MarkedMultigraph
+from erlangen.graphs.multigraph_basis import enumerate_basis
+from erlangen.graphs.polynomial_matrices import normalize_matrices, polynomial_matrices
+from erlangen.graphs.polynomials import EquivariantPolynomials, PolynomialValues, evaluate
+
+if TYPE_CHECKING:
+    from erlangen.graphs.polynomial_features import PolynomialFeatures
+
+__all__ = [
+    "Bank",
+    "ContractionPath",
+    "ContractionStep",
+    "EquivariantPolynomials",
+    "MarkedMultigraph",
+    "PolynomialFeatures",
+    "PolynomialValues",
+    "contraction_sequence",
+    "enumerate_basis",
+    "evaluate",
+    "exactness_degree",
+    "is_computable",
+    "missing_polynomials",
+    "normalize_matrices",
+    "polynomial_matrices",
+]
 
 # What extends a class of PyTorch Geometric: name -> module, loaded where it is asked for.
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    "PolynomialFeatures": "erlangen.graphs.polynomial_features",
+}
 
 
 def __getattr__(name: str) -> Any:
