@@ -6,7 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from erlangen.graphs.contraction import Bank, ContractionPath, ContractionStep, contraction_sequence, is_computable
+from erlangen.graphs.drawing import draw_multigraph
 from erlangen.graphs.expressivity import exactness_degree, missing_polynomials
+from erlangen.graphs.known_networks import NETWORKS, KnownNetwork, find_network
 from erlangen.graphs.multigraph import MarkedMultigraph
 from erlangen.graphs.multigraph_basis import enumerate_basis
 from erlangen.graphs.polynomial_matrices import normalize_matrices, polynomial_matrices
@@ -20,13 +22,17 @@ __all__ = [
     "ContractionPath",
     "ContractionStep",
     "EquivariantPolynomials",
+    "KnownNetwork",
     "MarkedMultigraph",
+    "NETWORKS",
     "PolynomialFeatures",
     "PolynomialValues",
     "contraction_sequence",
+    "draw_multigraph",
     "enumerate_basis",
     "evaluate",
     "exactness_degree",
+    "find_network",
     "is_computable",
     "missing_polynomials",
     "normalize_matrices",
