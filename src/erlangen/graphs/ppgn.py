@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -13,6 +15,24 @@ NODES = Symmetric("nodes")
 
 #: Numbers of one feature tensor that a group of graphs has at most on a CPU, so that it stays in the cache.
 _CACHED = 2**18
+
+
+class ReadGraphs(NamedTuple):
+    """Checked inputs.
+
+    Attributes:
+        x: features, ``(nodes, in_channels)``; of width zero where there are none.
+        edge_index: edges, int64.
+        batch: the graph of each node, int64.
+        sizes: nodes of each graph.
+        pairs: pairs of nodes in all graphs.
+    """
+
+    x: Tensor
+    edge_index: Tensor
+    batch: Tensor
+    sizes: Tensor
+    pairs: int
 
 
 class PPGNBlock(nn.Module):
@@ -235,11 +255,8 @@ class PPGN(nn.Module):
             pair_attr: features of pairs, flat: see `erlangen.graphs.pairs`; None without any.
             batch_size: number of graphs, where the last ones may have no nodes.
         """
-        name = type(self).__name__
-        weight = self.get_parameter("readout.0.weight")
-        x, batch, sizes = _read_nodes(name, x, batch, batch_size, self.in_channels, weight)
-        edge_index = _read_edges(name, edge_index, batch)
-        pairs = count_pairs(sizes, f"{name}(batch)")
+        name, weight = type(self).__name__, self.get_parameter("readout.0.weight")
+        x, edge_index, batch, sizes, pairs = self.read_graphs(x, edge_index, batch, batch_size)
         edge_attr = _read_rows(f"{name}(edge_attr)", edge_attr, (edge_index.shape[1], self.edge_dim), weight)
         pair_attr = _read_rows(f"{name}(pair_attr)", pair_attr, (pairs, self.pair_dim), weight)
         every = torch.arange(len(batch), device=batch.device)
@@ -247,6 +264,21 @@ class PPGN(nn.Module):
         adjacency = edges.new_zeros(pairs, edges.shape[1]).index_add(0, pair_rows(sizes, batch, *edge_index), edges)
         diagonal = x.new_zeros(pairs, x.shape[1]).index_add(0, pair_rows(sizes, batch, every, every), x)
         return self._answer(torch.cat([adjacency, diagonal, pair_attr], 1), sizes, len(batch))
+
+    def read_graphs(
+        self, x: Tensor | None, edge_index: Tensor, batch: Tensor | None, batch_size: int | None
+    ) -> ReadGraphs:
+        """Checks the inputs that every network on pairs shares, and fills in what was left out.
+
+        Raises:
+            ValueError: as `forward` does.
+            TypeError: as `forward` does.
+        """
+        name = type(self).__name__
+        weight = self.get_parameter("readout.0.weight")
+        x, batch, sizes = _read_nodes(name, x, batch, batch_size, self.in_channels, weight)
+        edge_index = _read_edges(name, edge_index, batch)
+        return ReadGraphs(x, edge_index, batch, sizes, count_pairs(sizes, f"{name}(batch)"))
 
     def _answer(self, rows: Tensor, sizes: Tensor, nodes: int) -> Tensor:
         """From flat features of pairs to what is read out of them."""

@@ -1,0 +1,169 @@
+"""How several equivariant polynomials are computed together: every intermediate tensor once.
+
+A product of matrix entries that is summed over some nodes is itself a polynomial of a marked multigraph, whose marks
+are the axes that are left. Intermediates are therefore known by their canonical multigraph, up to the order of their
+axes, and two paths share what is isomorphic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations, islice, permutations
+from string import ascii_lowercase
+
+from erlangen.graphs.contraction import contraction_sequence
+from erlangen.graphs.multigraph import Edge, MarkedMultigraph
+
+#: Orders of elimination that are compared for one polynomial, and the number of rows that costs are compared at.
+ORDERS, ROWS = 32, 25
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One product of two tensors or one sum, over a batch ``z`` of matrices.
+
+    Attributes:
+        equation: for einsum, with at most two operands.
+        operands: 0 is the matrix, i the result of operation i - 1.
+    """
+
+    equation: str
+    operands: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is computed, and where the polynomials are found.
+
+    Attributes:
+        operations: in the order in which they can be done.
+        results: for each polynomial the place of its tensor (None for the number one), and which of its different
+            marks the axes of the tensor stand for.
+        largest: most axes of a tensor.
+    """
+
+    operations: tuple[Operation, ...]
+    results: tuple[tuple[int | None, tuple[int, ...]], ...]
+    largest: int
+
+
+@lru_cache(maxsize=256)
+def plan_polynomials(graphs: tuple[MarkedMultigraph, ...], symmetric: bool) -> Plan:
+    """A plan for several polynomials of one matrix, which may be known to be symmetric."""
+    planner = _Planner(symmetric)
+    results = []
+    for graph in graphs:
+        tried = []
+        for order in islice(_orders(graph), ORDERS):
+            attempt = planner.copy()
+            result = attempt.follow(graph, order)
+            tried.append((attempt.cost - planner.cost, len(tried), attempt, result))
+        _, _, planner, result = min(tried)
+        results.append(result)
+    largest = max((len(operation.equation.partition("->")[2]) - 1 for operation in planner.operations), default=2)
+    return Plan(tuple(planner.operations), tuple(results), max(largest, 2))
+
+
+def _orders(graph: MarkedMultigraph) -> Iterator[tuple[int, ...]]:
+    """Orders of the unmarked nodes of least width."""
+    path = contraction_sequence(graph)
+    assert path is not None  # without a bank there always is one
+    yield path.order
+
+    def extend(left: dict[int, set[int]], done: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        unmarked = [node for node in graph.unmarked if node in left]
+        if not unmarked:
+            yield done
+        for node in unmarked:
+            if len(left[node]) <= path.width:
+                joined = {
+                    other: (around | left[node]) - {other, node} if other in left[node] else around
+                    for other, around in left.items()
+                    if other != node
+                }
+                yield from extend(joined, (*done, node))
+
+    yield from extend({node: set(around) for node, around in enumerate(graph.neighbours)}, ())
+
+
+@dataclass(frozen=True)
+class _Factor:
+    """A tensor: the edges that it is the product of, its axes, and its place."""
+
+    edges: tuple[Edge, ...]
+    axes: tuple[int, ...]
+    place: int
+
+
+class _Planner:
+    def __init__(self, symmetric: bool) -> None:
+        self.symmetric = symmetric
+        self.operations: list[Operation] = []
+        self.known: dict[MarkedMultigraph, int] = {}
+        self.cost = 0
+
+    def copy(self) -> _Planner:
+        other = _Planner(self.symmetric)
+        other.operations, other.known, other.cost = list(self.operations), dict(self.known), self.cost
+        return other
+
+    def follow(self, graph: MarkedMultigraph, order: Sequence[int]) -> tuple[int | None, tuple[int, ...]]:
+        """Adds what a polynomial takes beyond what is known."""
+        factors = [
+            _Factor((edge,), edge, 0)
+            if edge[0] != edge[1]
+            else self.compute((edge,), {edge[0]}, [_Factor((), edge, 0)])
+            for edge in graph.edges
+        ]
+        for node in (*order, None):
+            here = factors if node is None else [factor for factor in factors if node in factor.axes]
+            factors = [] if node is None else [factor for factor in factors if node not in factor.axes]
+            if not here:
+                continue
+            while len(here) > 2:  # products of two, those with the fewest axes first
+                i, j = min(
+                    combinations(range(len(here)), 2), key=lambda two: len({*here[two[0]].axes, *here[two[1]].axes})
+                )
+                rest = [factor for place, factor in enumerate(here) if place not in (i, j)]
+                here = [*rest, self.product([here[i], here[j]], None)]
+            factors.append(self.product(here, node) if node is not None or len(here) > 1 else here[0])
+        if not factors:
+            return None, ()
+        return factors[0].place, factors[0].axes
+
+    def product(self, factors: Sequence[_Factor], node: int | None) -> _Factor:
+        """The product of one or two factors, summed over a node."""
+        edges = tuple(edge for factor in factors for edge in factor.edges)
+        return self.compute(edges, {axis for factor in factors for axis in factor.axes} - {node}, factors)
+
+    def compute(self, edges: tuple[Edge, ...], axes: set[int], factors: Sequence[_Factor]) -> _Factor:
+        key, ordered = self._canonical(edges, axes)
+        if key not in self.known:
+            every = sorted({axis for factor in factors for axis in factor.axes})
+            letters = {axis: ascii_lowercase[place] for place, axis in enumerate(every)}
+            inputs = ["z" + "".join(letters[axis] for axis in factor.axes) for factor in factors]
+            equation = f"{','.join(inputs)}->z{''.join(letters[axis] for axis in ordered)}"
+            self.operations.append(Operation(equation, tuple(factor.place for factor in factors)))
+            self.known[key] = len(self.operations)
+            self.cost += ROWS ** len(every)
+        return _Factor(edges, ordered, self.known[key])
+
+    def _canonical(self, edges: tuple[Edge, ...], axes: set[int]) -> tuple[MarkedMultigraph, tuple[int, ...]]:
+        """What is computed, whatever its nodes are called and in whatever order its axes stand."""
+        nodes = sorted({node for edge in edges for node in edge})
+        number = {node: place for place, node in enumerate(nodes)}
+        renamed = tuple(sorted((number[a], number[b]) for a, b in edges))
+        key, marks = _least(renamed, len(nodes), tuple(sorted(number[axis] for axis in axes)), self.symmetric)
+        return key, tuple(nodes[mark] for mark in marks)
+
+
+@lru_cache(maxsize=100_000)
+def _least(
+    edges: tuple[Edge, ...], num_nodes: int, axes: tuple[int, ...], symmetric: bool
+) -> tuple[MarkedMultigraph, tuple[int, ...]]:
+    candidates = [
+        (MarkedMultigraph(num_nodes, edges, marks).canonical(symmetric), marks) for marks in permutations(axes)
+    ]
+    return min(candidates, key=lambda one: one[0].edges)
