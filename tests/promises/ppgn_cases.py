@@ -3,7 +3,7 @@
 import torch
 from tests.promises.registry import promise
 
-from erlangen.graphs import PPGN, PPGNBlock
+from erlangen.graphs import PPGN, PPGNBlock, PPGNPlusPlus
 
 
 def graphs(generator, in_channels=2):
@@ -44,3 +44,22 @@ def products_of_matrices_for_nodes(generator):
 @promise
 def products_of_matrices_without_features(generator):
     return PPGN(0, 8, 2, 3, identity=True), graphs(generator, 0)
+
+
+def simple_graphs(generator):
+    """Dense enough to hold cliques of four nodes; the second is a single node."""
+    batch = torch.arange(4).repeat_interleave(torch.tensor([6, 1, 5, 7]))
+    i, j = ((batch[:, None] == batch).triu(1)).nonzero().T
+    chosen = torch.rand(len(i), generator=generator) < 0.75
+    i, j = i[chosen], j[chosen]
+    return torch.randn(19, 2, generator=generator), torch.stack([torch.cat([i, j]), torch.cat([j, i])]), batch
+
+
+@promise
+def products_of_matrices_and_what_they_lack(generator):
+    return PPGNPlusPlus(2, 8, 2, 3), simple_graphs(generator)
+
+
+@promise
+def products_of_matrices_and_what_they_lack_for_nodes(generator):
+    return PPGNPlusPlus(2, 8, 2, 3, degree=5, task="node"), simple_graphs(generator)
