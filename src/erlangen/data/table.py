@@ -53,6 +53,12 @@ SOURCES: dict[str, Source] = {
         folder="graph_separation",
         files=("graph8c.g6",),
     ),
+    "strongly-regular": Source(
+        summary="72 strongly regular graphs in five families: 3-WL takes those of a family for the same",
+        publisher="https://github.com/omri1348/Equivariant-Polynomaials (data/SR/raw)",
+        folder="graph_separation",
+        files=("sr16622.g6", "sr251256.g6", "sr261034.g6", "sr281264.g6", "sr291467.g6"),
+    ),
     "exp": Source(
         summary="EXP: 600 pairs of graphs that colour refinement takes for the same",
         publisher="https://github.com/omri1348/Frame-Averaging (graph_separation/dataset/EXP/raw/GRAPHSAT.pkl, "
