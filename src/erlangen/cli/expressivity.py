@@ -153,8 +153,8 @@ def _draw(network: KnownNetwork, missing: Sequence[MarkedMultigraph], out: Path)
     from erlangen.report import new_figure, save_figure
 
     drawn = missing[:DRAWN]
-    columns = min(len(drawn), 10)
-    rows = math.ceil(len(drawn) / columns)
+    rows = math.ceil(len(drawn) / 10)
+    columns = math.ceil(len(drawn) / rows)
     figure, axes = new_figure(rows, columns, width=1.05 * max(columns, 4), height=1.15 * rows + 0.4)
     for place, one in enumerate(axes):
         if place < len(drawn):
@@ -162,8 +162,8 @@ def _draw(network: KnownNetwork, missing: Sequence[MarkedMultigraph], out: Path)
             one.set_title(f"degree {drawn[place].degree}", fontsize=7)
         else:
             one.set_axis_off()
-    which = f"the first {len(drawn)} of {len(missing)}" if len(drawn) < len(missing) else f"{len(drawn)}"
-    figure.suptitle(f"{network.name} cannot compute {which}", fontsize=9)
+    which = f"these {len(drawn)} of {len(missing)}" if len(drawn) < len(missing) else f"these {len(drawn)}"
+    figure.suptitle(f"polynomials that {network.name} cannot compute: {which}", fontsize=9)
     try:
         save_figure(figure, out)
     except ValueError as error:

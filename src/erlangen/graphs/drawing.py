@@ -55,7 +55,10 @@ def _places(graph: MarkedMultigraph) -> list[tuple[float, float]]:
         angles = [2 * math.pi * node / graph.num_nodes for node in range(graph.num_nodes)]
         return [(math.cos(angle), math.sin(angle)) for angle in angles]
     networkx = require("networkx", "graphs", "a picture of a multigraph")
-    layout = networkx.kamada_kawai_layout(networkx.Graph(graph.networkx()))
+    plain = networkx.Graph(graph.networkx())
+    # Beginning without crossings, most pictures end without any.
+    start = networkx.planar_layout(plain) if networkx.is_planar(plain) else None
+    layout = networkx.kamada_kawai_layout(plain, pos=start)
     radius = max(math.hypot(*place) for place in layout.values())
     return [(float(layout[node][0]) / radius, float(layout[node][1]) / radius) for node in range(graph.num_nodes)]
 

@@ -135,42 +135,42 @@ def _reached(neighbours: tuple[frozenset[int], ...], start: set[int]) -> set[int
 
 @lru_cache(maxsize=200_000)
 def _canonical(graph: MarkedMultigraph, symmetric: bool) -> MarkedMultigraph:
-    # The smallest sequence is found edge by edge: all beginnings that tie for the smallest are kept.
-    labels: tuple[int, ...] = (-1,) * graph.num_nodes
-    marks = []
-    for mark in graph.marks:
-        if labels[mark] < 0:
-            labels = _named(labels, mark)
-        marks.append(labels[mark])
+    # The smallest sequence is found edge by edge: all beginnings that tie for the smallest are kept. A beginning is the
+    # numbers of the nodes (-1 for none yet), and the edges that are left, with how often.
+    number = {mark: place for place, mark in enumerate(dict.fromkeys(graph.marks))}
+    marks = tuple(number[mark] for mark in graph.marks)
+    labels = tuple(number.get(node, -1) for node in range(graph.num_nodes))
     beginnings = {(labels, tuple(sorted(Counter(graph.edges).items())))}
     edges: list[Edge] = []
+    new = len(number)  # the next number
     for _ in graph.edges:
         best: Edge = (graph.num_nodes, graph.num_nodes)
         kept: set[tuple[tuple[int, ...], tuple[tuple[Edge, int], ...]]] = set()
-        for labels, rest in beginnings:
-            # New nodes without further edges can be exchanged: one of them stands for all.
-            ends = Counter(node for (a, b), count in rest for node in {a, b} for _ in range(count))
+        for labels, left in beginnings:
+            ends: Counter[int] = Counter()
+            for (a, b), count in left:
+                ends[a] += count
+                ends[b] += count if a != b else 0
             tried: set[Edge] = set()
-            for edge, _ in rest:
-                for a, b in {edge, edge[::-1]} if symmetric else {edge}:
-                    named = _named(_named(labels, a), b)
-                    step = (named[a], named[b])
+            for edge, _ in left:
+                for a, b in (edge, edge[::-1]) if symmetric else (edge,):
+                    first = labels[a] if labels[a] >= 0 else new
+                    second = labels[b] if labels[b] >= 0 else first if a == b else new + (labels[a] < 0)
+                    step = (first, second)
                     if step > best:
                         continue
-                    new = [node for node in (a, b) if labels[node] < 0]
-                    if new and all(ends[node] == 1 for node in new):
+                    # New nodes without further edges can be exchanged: one of them stands for all.
+                    if max(step) >= new and all(ends[node] == 1 for node in (a, b) if labels[node] < 0):
                         if step in tried:
                             continue
                         tried.add(step)
                     if step < best:
                         best, kept = step, set()
-                    kept.add((named, tuple((e, c - (e == edge)) for e, c in rest if c > (e == edge))))
+                    named = tuple(
+                        first if node == a else second if node == b else label for node, label in enumerate(labels)
+                    )
+                    kept.add((named, tuple((e, c - (e == edge)) for e, c in left if c > (e == edge))))
         beginnings = kept
         edges.append(best)
-    return MarkedMultigraph(graph.num_nodes, tuple(edges), tuple(marks))
-
-
-def _named(labels: tuple[int, ...], node: int) -> tuple[int, ...]:
-    if labels[node] >= 0:
-        return labels
-    return (*labels[:node], max(labels, default=-1) + 1, *labels[node + 1 :])
+        new = max(new, max(best) + 1)
+    return MarkedMultigraph(graph.num_nodes, tuple(edges), marks)

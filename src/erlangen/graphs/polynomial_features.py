@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erlangen.extras import require
 from erlangen.graphs.multigraph import MarkedMultigraph
-from erlangen.graphs.polynomials import EquivariantPolynomials
+from erlangen.graphs.polynomials import EquivariantPolynomials, PolynomialValues
 
 _PURPOSE = "a transform of PyTorch Geometric"
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 else:
     Batch = require("torch_geometric.data", "graphs", _PURPOSE).Batch
     BaseTransform = require("torch_geometric.transforms", "graphs", _PURPOSE).BaseTransform
+
+#: Most entries of a dense intermediate; larger graphs are computed from sparse ones.
+DENSE = 1 << 21
 
 
 class PolynomialFeatures(BaseTransform):
@@ -52,14 +55,13 @@ class PolynomialFeatures(BaseTransform):
 
     def __init__(self, polynomials: Sequence[MarkedMultigraph]) -> None:
         self.polynomials = tuple(polynomials)
-        self._values = EquivariantPolynomials(self.polynomials, simple=True)
+        self.values = EquivariantPolynomials(self.polynomials, simple=True)
 
     def forward(self, data: Any) -> Any:
         """The graph with its new fields; the call copies it first."""
         if isinstance(data, Batch):
             return Batch.from_data_list([self.forward(graph) for graph in data.to_data_list()])
-        adjacency = simple_adjacency(data)
-        values = self._values(adjacency)
+        values = self._values_of(data)
         x = data.x if "x" in data else None
         dtype = x.dtype if isinstance(x, Tensor) and x.is_floating_point() else torch.get_default_dtype()
         if values.graph.shape[-1]:
@@ -81,17 +83,25 @@ class PolynomialFeatures(BaseTransform):
         seen = [False] * len(self.polynomials)
         for data in dataset:
             for graph in data.to_data_list() if isinstance(data, Batch) else [data]:
-                values = self._values(simple_adjacency(graph))
+                values = self._values_of(graph)
                 columns = [iter(value.flatten(0, -2).any(0).tolist()) for value in values]
                 seen = [was or next(columns[one.order]) for was, one in zip(seen, self.polynomials, strict=True)]
         return PolynomialFeatures([one for one, there in zip(self.polynomials, seen, strict=True) if there])
+
+    def _values_of(self, data: Any) -> PolynomialValues:
+        edge_index, n = simple_edges(data)
+        if n**self.values.largest > DENSE:
+            return self.values.on_edges(edge_index, n)
+        adjacency = torch.zeros(n, n, dtype=torch.float64, device=edge_index.device)
+        adjacency[edge_index[0], edge_index[1]] = 1
+        return self.values(adjacency)
 
     def __repr__(self) -> str:
         return f"PolynomialFeatures({len(self.polynomials)} polynomials)"
 
 
-def simple_adjacency(data: Any) -> Tensor:
-    """The adjacency matrix of a simple graph, float64.
+def simple_edges(data: Any) -> tuple[Tensor, int]:
+    """The edges of a simple graph, int64, and its number of nodes.
 
     Raises:
         ValueError: for data without edges' ends, edges with a node that is not there, or a graph that is directed, or
@@ -110,13 +120,12 @@ def simple_adjacency(data: Any) -> Tensor:
         raise ValueError(
             "PolynomialFeatures(data): a graph without loops; torch_geometric.transforms.RemoveSelfLoops drops them"
         )
-    adjacency = torch.zeros(n, n, dtype=torch.float64, device=edge_index.device)
-    adjacency.index_put_((row, column), adjacency.new_ones(len(row)), accumulate=True)
-    if (adjacency > 1).any():
+    there = (row * n + column).sort().values
+    if (there[1:] == there[:-1]).any():
         raise ValueError("PolynomialFeatures(data): each edge once; data.coalesce() drops repetitions")
-    if not torch.equal(adjacency, adjacency.T):
+    if not torch.equal(there, (column * n + row).sort().values):
         raise ValueError(
             "PolynomialFeatures(data): an undirected graph, with each edge in both directions; "
             "torch_geometric.transforms.ToUndirected adds what is missing"
         )
-    return adjacency
+    return edge_index.long(), n

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Num
+from jaxtyping import Bool, Int, Num
 from torch import Tensor, nn
 
 from erlangen.graphs.multigraph import MarkedMultigraph
 from erlangen.graphs.multigraph_basis import require_order
 from erlangen.graphs.polynomial_plan import plan_polynomials
+from erlangen.graphs.sparse_contraction import SparseTensor, sparse_einsum
 from erlangen.groups import Fixed, Nodes, Symmetric, Symmetry
 
 #: Entries of one intermediate tensor up to which matrices of a batch are computed together.
@@ -19,7 +20,7 @@ TOGETHER = 1 << 19
 
 
 def evaluate(
-    graph: MarkedMultigraph, X: Num[Tensor, "*batch n n"], mask: Bool[Tensor, "*batch n"] | None = None
+    graph: MarkedMultigraph, X: Num[Tensor, "*batch rows columns"], mask: Bool[Tensor, "*batch nodes"] | None = None
 ) -> Num[Tensor, "*values"]:
     """The polynomial of a multigraph at matrices, in their dtype; integers are counted exactly.
 
@@ -60,7 +61,7 @@ class PolynomialValues(NamedTuple):
     node: Tensor
     pair: Tensor
 
-    def matrices(self, mask: Bool[Tensor, "*batch n"] | None = None) -> Num[Tensor, "*batch channels n n"]:
+    def matrices(self, mask: Bool[Tensor, "*batch nodes"] | None = None) -> Num[Tensor, "*batch channels n n"]:
         """All of them as matrices: order 0 as constant ones, order 1 on the diagonal, then order 2.
 
         Args:
@@ -122,11 +123,20 @@ class EquivariantPolynomials(nn.Module):
         self._planned = planned
         self._plan = plan_polynomials(planned, self.symmetric)
 
-    def forward(self, X: Num[Tensor, "*batch n n"], mask: Bool[Tensor, "*batch n"] | None = None) -> PolynomialValues:
+    def forward(
+        self, X: Num[Tensor, "*batch rows columns"], mask: Bool[Tensor, "*batch nodes"] | None = None
+    ) -> PolynomialValues:
         """The values at square matrices; rows that a mask leaves out count as zero."""
-        batch, n = X.shape[:-2], X.shape[-1]
+        if X.ndim < 2 or X.shape[-1] != X.shape[-2]:
+            raise ValueError(f"EquivariantPolynomials(X): square matrices, got shape {tuple(X.shape)}")
         if X.dtype is torch.bool:
-            X = X.to(torch.get_default_dtype())
+            raise TypeError("EquivariantPolynomials(X): numbers, got booleans; X.long() counts with them")
+        if mask is not None and (mask.dtype is not torch.bool or mask.shape != X.shape[:-1]):
+            raise ValueError(
+                f"EquivariantPolynomials(mask): booleans of shape {tuple(X.shape[:-1])}, "
+                f"got {mask.dtype} of shape {tuple(mask.shape)}"
+            )
+        batch, n = X.shape[:-2], X.shape[-1]
         present = X.new_ones(X.shape[:-1]) if mask is None else mask.to(X)
         if mask is not None:
             # Entries outside the mask are padding, which may be anything.
@@ -134,31 +144,69 @@ class EquivariantPolynomials(nn.Module):
         self._require(X)
         flat, there = X.reshape(-1, n, n), present.reshape(-1, n)
         step = max(1, TOGETHER // max(1, n**self._plan.largest))
-        pieces = [self._values(flat[i : i + step], there[i : i + step]) for i in range(0, max(len(flat), 1), step)]
+        pieces = [
+            self._collect(self._tensors(flat[i : i + step]), there[i : i + step])
+            for i in range(0, max(len(flat), 1), step)
+        ]
         shapes = (batch, (*batch, n), (*batch, n, n))
-        return PolynomialValues(
-            *(
-                torch.cat([piece[order] for piece in pieces]).reshape(*shape, -1)
-                if any(graph.order == order for graph in self.polynomials)
-                else X.new_zeros(*shape, 0)
-                for order, shape in enumerate(shapes)
-            )
-        )
+        values = [torch.cat([piece[order] for piece in pieces]) for order in range(3)]
+        return PolynomialValues(*(v.reshape(*shape, v.shape[-1]) for v, shape in zip(values, shapes, strict=True)))
 
-    def _values(self, X: Tensor, present: Tensor) -> list[Tensor]:
+    def on_edges(
+        self, edge_index: Int[Tensor, "2 edges"], num_nodes: int, dtype: torch.dtype = torch.float64
+    ) -> PolynomialValues:
+        """The values at the adjacency matrix of a graph with few edges, from sparse intermediates.
+
+        Memory and time grow with the products that are not zero: for polynomials like the four-clique with the number
+        of edges times the square of the number of neighbours, where matrices of n rows would take n^3 and n^4.
+
+        Args:
+            edge_index: each edge once, and in both directions where ``symmetric`` or ``simple`` promises that.
+            num_nodes: number of nodes.
+            dtype: in which values are computed.
+
+        Raises:
+            ValueError: for polynomials with loops unless ``simple``, edges with a node that is not there, or a product
+                with too many entries.
+        """
+        if any(a == b for graph in self._planned for a, b in graph.edges):
+            raise ValueError("EquivariantPolynomials.on_edges: polynomials without loops; forward takes those")
+        edge_index = edge_index.long()
+        if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < num_nodes:
+            raise ValueError(
+                f"EquivariantPolynomials.on_edges(edge_index): nodes 0 to {num_nodes - 1}, got "
+                f"{int(edge_index.min())} to {int(edge_index.max())}"
+            )
+        ones = torch.ones(edge_index.shape[1], dtype=dtype, device=edge_index.device)
+        tensors = [SparseTensor(edge_index, ones, num_nodes)]
+        for operation in self._plan.operations:
+            equation = operation.equation.replace("z", "")
+            tensors.append(sparse_einsum(equation, *(tensors[place] for place in operation.operands)))
+        needed = {place for place, _ in self._plan.results}
+        dense = [one.to_dense()[None] if place in needed else ones for place, one in enumerate(tensors)]
+        return PolynomialValues(*(v[0] for v in self._collect(dense, ones.new_ones(1, num_nodes))))
+
+    def _tensors(self, X: Tensor) -> list[Tensor]:
         tensors = [X]
         for operation in self._plan.operations:
             tensors.append(torch.einsum(operation.equation, *(tensors[place] for place in operation.operands)))
+        return tensors
+
+    def _collect(self, tensors: list[Tensor], present: Tensor) -> list[Tensor]:
         results = iter(zip(self._planned, self._plan.results, strict=True))
         columns: list[list[Tensor]] = [[], [], []]
         for graph, vanish in zip(self.polynomials, self._vanish, strict=True):
             if vanish:
-                value = X.new_zeros(len(X), *(X.shape[-1],) * graph.order)
+                value = present.new_zeros(len(present), *(present.shape[-1],) * graph.order)
             else:
                 reduced, (place, axes) = next(results)
                 value = _on_marks(reduced.marks, None if place is None else tensors[place], axes, present)
             columns[graph.order].append(value)
-        return [torch.stack(column, -1) if column else X for column in columns]
+        shape = len(present), present.shape[-1], present.shape[-1]
+        return [
+            torch.stack(column, -1) if column else present.new_zeros(*shape[: order + 1], 0)
+            for order, column in enumerate(columns)
+        ]
 
     def _require(self, X: Tensor) -> None:
         if not self.symmetric:
@@ -170,6 +218,11 @@ class EquivariantPolynomials(nn.Module):
                 "EquivariantPolynomials(X): matrices of zeros and ones with a zero diagonal, as simple=True promises, "
                 "got others"
             )
+
+    @property
+    def largest(self) -> int:
+        """Most axes of an intermediate tensor."""
+        return self._plan.largest
 
     def extra_repr(self) -> str:
         """Shown by ``print(module)``."""
