@@ -92,6 +92,12 @@ def test_normal_sizes():
     assert not found[4:, 1].any() and not normalize_pairs(torch.zeros(4, 2), torch.tensor([2])).any()
 
 
+def test_a_single_channel_keeps_its_values():
+    rows = torch.tensor([[1.0], [2.0], [0.0], [2.0]])
+    torch.testing.assert_close(normalize_pairs(rows, torch.tensor([2])), rows / 3)
+    torch.testing.assert_close(normalize_matrices(rows.view(1, 2, 2)), rows.view(1, 2, 2) / 3)
+
+
 @pytest.mark.parametrize("degree", [5, 6])
 def test_strongly_regular_graphs_are_told_apart(degree):
     numbers = []

@@ -61,7 +61,7 @@ def normalize_matrices(matrices: Float[Tensor, "*batch channels n n"]) -> Float[
     r"""Scales polynomial channels, which grow fast with the size of a graph, to a common size.
 
     The vector of channels of each pair of nodes is divided by its norm, then each matrix by its Frobenius norm; zeros
-    stay zeros.
+    stay zeros. A single channel only gets the second step, as the first would leave nothing of it but its signs.
 
     Args:
         matrices: such as :func:`polynomial_matrices` returns.
@@ -71,7 +71,9 @@ def normalize_matrices(matrices: Float[Tensor, "*batch channels n n"]) -> Float[
         tensor([[[0.5000, 0.5000],
                  [0.5000, 0.5000]]])
     """
-    length = torch.linalg.vector_norm(matrices, dim=-3, keepdim=True)
-    vectors = matrices / torch.where(length == 0, 1, length)
+    vectors = matrices
+    if matrices.shape[-3] > 1:
+        length = torch.linalg.vector_norm(matrices, dim=-3, keepdim=True)
+        vectors = matrices / torch.where(length == 0, 1, length)
     size = torch.linalg.matrix_norm(vectors, keepdim=True)
     return vectors / torch.where(size == 0, 1, size)

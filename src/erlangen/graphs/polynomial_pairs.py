@@ -60,13 +60,15 @@ def normalize_pairs(
     """Divides the channels of each pair by their norm, then each channel of a graph by its norm; zeros stay zeros.
 
     The same as :func:`normalize_matrices` for flat features: values of polynomials grow fast with the size of a graph.
+    A single channel only gets the second step, as the first would leave nothing of it but its signs.
 
     Args:
         rows: flat features of pairs.
         sizes: nodes of each graph.
     """
-    length = rows.norm(dim=1, keepdim=True)
-    rows = rows / torch.where(length == 0, 1, length)
+    if rows.shape[1] > 1:
+        length = rows.norm(dim=1, keepdim=True)
+        rows = rows / torch.where(length == 0, 1, length)
     graph = torch.arange(len(sizes), device=rows.device).repeat_interleave(sizes.square())
     size = rows.new_zeros(len(sizes), rows.shape[1]).index_add(0, graph, rows.square()).sqrt()
     return rows / torch.where(size == 0, 1, size)[graph]

@@ -95,9 +95,7 @@ def largest_gap(seed: int = 0, graphs: int = 5, nodes: int = 9) -> float:
     return max(float(gap.abs().max()) for gap in gaps)
 
 
-def _checks(
-    every: dict[tuple[int, int], int], counts: dict[tuple[str, int, int], int], config: Config
-) -> list[Check]:
+def _checks(every: dict[tuple[int, int], int], counts: dict[tuple[str, int, int], int], config: Config) -> list[Check]:
     checks = []
     known = [d for d in range(1, config.table_degree + 1) if d in COUNTS]
     right = sum(every[d, k] == COUNTS[d][k] for d in known for k in ORDERS)
@@ -128,7 +126,9 @@ def _table(every: dict[tuple[int, int], int], counts: dict[tuple[str, int, int],
         cells = [", ".join(str(counts[bank, d, k]) for k in ORDERS) for bank in BANKS]
         rows.append([d, ", ".join(str(every[d, k]) for k in ORDERS), *cells])
     columns = ["edges", "all", *(TITLES[bank] for bank in BANKS)]
-    note = "Connected polynomials of simple graphs with so many edges, for graphs, nodes, pairs: all, and those missing."
+    note = (
+        "Connected polynomials of simple graphs with so many edges, for graphs, nodes, pairs: all, and those missing."
+    )
     return Table("Polynomials that networks cannot compute", columns, rows, note)
 
 

@@ -30,7 +30,9 @@ APART = 1e-9  # relative distance of outputs in float64 above which a network te
 PUBLISHED = 0.01  # distance that the publication asks for
 
 
-def _claim(name: str, statement: str, relation: Any, ours: str, baseline: float, seeds: int, margin: float = 0) -> Claim:
+def _claim(
+    name: str, statement: str, relation: Any, ours: str, baseline: float, seeds: int, margin: float = 0
+) -> Claim:
     return Claim(
         f"regular-{name}", statement, relation, margin, required_seeds=seeds, experiment=NAME, ours=ours,
         baseline=baseline,
@@ -124,7 +126,9 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
 def polynomial_sets() -> dict[str, list[MarkedMultigraph]]:
     """The matrix and its square; and what PPGN lacks up to degree five, and up to six."""
     plain = [MarkedMultigraph(2, ((0, 1),), (0, 1)), MarkedMultigraph(3, ((0, 1), (1, 2)), (0, 2))]
-    return {name: plain + missing_polynomials("edge", degree) for name, degree in (("plain", 4), ("five", 5), ("six", 6))}
+    return {
+        name: plain + missing_polynomials("edge", degree) for name, degree in (("plain", 4), ("five", 5), ("six", 6))
+    }
 
 
 def signatures(adjacency: Tensor, polynomials: list[MarkedMultigraph]) -> list[tuple[bytes, bytes]]:
@@ -210,7 +214,8 @@ def _tables(
     heads = [head for title in NETWORKS.values() for head in (f"{title} %", f"above {PUBLISHED:g} %", "least distance")]
     note = (
         f"Relative distance of {OUTPUTS} numbers in float64 above {APART:g}, and above the {PUBLISHED:g} of the "
-        f"publication; mean over seeds. {config.regular_layers} blocks of {config.regular_width} channels, random weights."
+        f"publication; mean over seeds. {config.regular_layers} blocks of {config.regular_width} channels with random "
+        "weights."
     )
     return [
         Table("Pairs of strongly regular graphs that polynomials leave alike", columns, counted),
@@ -235,7 +240,7 @@ def _draw(metrics: dict[str, list[float]], outcomes: list[Outcome], families: li
             distances.plot(x, values, ".", markersize=3, alpha=0.5, color=f"C{colour}", label=label)
     distances.axhline(APART, color="0.4", linewidth=1, linestyle="--")
     distances.set(yscale="log", ylabel="relative distance", title="Untrained networks")
-    distances.legend(loc="center right", markerscale=3)
+    distances.legend(loc=(0.02, 0.36), markerscale=3, fontsize=7)
     for colour, (name, title) in enumerate(CHANNELS.items()):
         heights = [100 * metrics[f"{family}_alike_{name}"][0] for family in families]
         at = [place + offset for place, offset in zip(range(len(families)), [0.25 * (colour - 1)] * 9, strict=False)]
@@ -248,4 +253,6 @@ def _draw(metrics: dict[str, list[float]], outcomes: list[Outcome], families: li
     save_figure(figure, file)
 
 
-EXPERIMENT = Experiment(NAME, "strongly regular graphs: what polynomials and untrained networks tell apart", CLAIMS, run)
+EXPERIMENT = Experiment(
+    NAME, "strongly regular graphs: what polynomials and untrained networks tell apart", CLAIMS, run
+)
