@@ -254,7 +254,7 @@ def read_loss(network: nn.Module, batch: Any) -> Tensor:
     return nn.functional.binary_cross_entropy_with_logits(answer(network, batch)[:, 0], batch.y.float())
 
 
-def _spread(values: list[float], digits: int, factor: float = 1) -> str:
+def _spread(values: list[float], digits: int, factor: float = 1.0) -> str:
     numbers = factor * torch.tensor(values, dtype=torch.float64)
     return f"{numbers.mean():.{digits}f}" + (f" ± {numbers.std():.{digits}f}" if len(values) > 1 else "")
 
@@ -275,7 +275,7 @@ def _pattern_table(metrics: dict[str, list[float]], outcome: Outcome, config: Co
 
 
 def _molecule_table(metrics: dict[str, list[float]], config: Config) -> Table:
-    rows: list[list[Any]] = [[METHODS[name], _spread(metrics[f"{name}_mutag"], 1, 100)] for name in MOLECULAR]
+    rows: list[list[Any]] = [[METHODS[name], _spread(metrics[f"{name}_mutag"], 1, 100.0)] for name in MOLECULAR]
     note = (
         f"Accuracy in percent, {config.molecules_folds} of {FOLDS} folds, mean ± deviation over seeds (other folds and "
         f"weights). The epoch is that of the least error on a validation part, which is no part of the fold that is "
