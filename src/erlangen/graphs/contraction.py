@@ -191,7 +191,7 @@ def _search(
         order.append(node)
     if not unmarked:
         return tuple(order)
-    if width <= 2 or unmarked in failed:
+    if width <= 2 or unmarked in failed or all(len(left[node]) > width for node in unmarked):
         return None
     if len(unmarked) > MAX_SEARCHED:
         raise ValueError(

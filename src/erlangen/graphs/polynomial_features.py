@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,10 @@ class PolynomialFeatures(BaseTransform):
         for data in dataset:
             for graph in data.to_data_list() if isinstance(data, Batch) else [data]:
                 values = self._values_of(graph)
-                columns = [iter(value.flatten(0, -2).any(0).tolist()) for value in values]
-                seen = [was or next(columns[one.order]) for was, one in zip(seen, self.polynomials, strict=True)]
-        return PolynomialFeatures([one for one, there in zip(self.polynomials, seen, strict=True) if there])
+                there = [iter(v.reshape(math.prod(v.shape[:-1]), v.shape[-1]).any(0).tolist()) for v in values]
+                here = [next(there[one.order]) for one in self.polynomials]
+                seen = [was or now for was, now in zip(seen, here, strict=True)]
+        return PolynomialFeatures([one for one, was in zip(self.polynomials, seen, strict=True) if was])
 
     def _values_of(self, data: Any) -> PolynomialValues:
         edge_index, n = simple_edges(data)

@@ -70,22 +70,23 @@ def _orders(graph: MarkedMultigraph) -> Iterator[tuple[int, ...]]:
     """Orders of the unmarked nodes of least width."""
     path = contraction_sequence(graph)
     assert path is not None  # without a bank there always is one
-    yield path.order
-
-    def extend(left: dict[int, set[int]], done: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    if len(path.order) < 2:
+        yield path.order
+        return
+    beginnings: list[tuple[tuple[int, ...], dict[int, frozenset[int]]]] = [((), dict(enumerate(graph.neighbours)))]
+    while beginnings:
+        done, left = beginnings.pop()
         unmarked = [node for node in graph.unmarked if node in left]
         if not unmarked:
             yield done
-        for node in unmarked:
+        for node in unmarked[::-1]:
             if len(left[node]) <= path.width:
                 joined = {
                     other: (around | left[node]) - {other, node} if other in left[node] else around
                     for other, around in left.items()
                     if other != node
                 }
-                yield from extend(joined, (*done, node))
-
-    yield from extend({node: set(around) for node, around in enumerate(graph.neighbours)}, ())
+                beginnings.append(((*done, node), joined))
 
 
 @dataclass(frozen=True)
@@ -111,52 +112,44 @@ class _Planner:
 
     def follow(self, graph: MarkedMultigraph, order: Sequence[int]) -> tuple[int | None, tuple[int, ...]]:
         """Adds what a polynomial takes beyond what is known."""
-        factors = [
-            _Factor((edge,), edge, 0)
-            if edge[0] != edge[1]
-            else self.compute((edge,), {edge[0]}, [_Factor((), edge, 0)])
-            for edge in graph.edges
-        ]
+        factors = []
+        for edge in graph.edges:
+            matrix = _Factor((edge,), edge, 0)
+            factors.append(matrix if edge[0] != edge[1] else self.combine([matrix]))
         for node in (*order, None):
             here = factors if node is None else [factor for factor in factors if node in factor.axes]
-            factors = [] if node is None else [factor for factor in factors if node not in factor.axes]
             if not here:
                 continue
+            factors = [] if node is None else [factor for factor in factors if node not in factor.axes]
             while len(here) > 2:  # products of two, those with the fewest axes first
-                i, j = min(
-                    combinations(range(len(here)), 2), key=lambda two: len({*here[two[0]].axes, *here[two[1]].axes})
-                )
+                pairs = combinations(range(len(here)), 2)
+                i, j = min(pairs, key=lambda two: len({*here[two[0]].axes, *here[two[1]].axes}))
                 rest = [factor for place, factor in enumerate(here) if place not in (i, j)]
-                here = [*rest, self.product([here[i], here[j]], None)]
-            factors.append(self.product(here, node) if node is not None or len(here) > 1 else here[0])
+                here = [*rest, self.combine([here[i], here[j]])]
+            factors.append(here[0] if node is None and len(here) == 1 else self.combine(here, node))
         if not factors:
             return None, ()
         return factors[0].place, factors[0].axes
 
-    def product(self, factors: Sequence[_Factor], node: int | None) -> _Factor:
+    def combine(self, factors: Sequence[_Factor], node: int | None = None) -> _Factor:
         """The product of one or two factors, summed over a node."""
         edges = tuple(edge for factor in factors for edge in factor.edges)
-        return self.compute(edges, {axis for factor in factors for axis in factor.axes} - {node}, factors)
-
-    def compute(self, edges: tuple[Edge, ...], axes: set[int], factors: Sequence[_Factor]) -> _Factor:
-        key, ordered = self._canonical(edges, axes)
+        every = sorted({axis for factor in factors for axis in factor.axes})
+        # What is computed is the same whatever its nodes are called and in whatever order its axes stand.
+        nodes = sorted({end for edge in edges for end in edge})
+        number = {end: place for place, end in enumerate(nodes)}
+        renamed = tuple(sorted((number[a], number[b]) for a, b in edges))
+        axes = tuple(number[axis] for axis in every if axis != node)
+        key, marks = _least(renamed, len(nodes), axes, self.symmetric)
+        ordered = tuple(nodes[mark] for mark in marks)
         if key not in self.known:
-            every = sorted({axis for factor in factors for axis in factor.axes})
-            letters = {axis: ascii_lowercase[place] for place, axis in enumerate(every)}
+            letters = dict(zip(every, ascii_lowercase, strict=False))
             inputs = ["z" + "".join(letters[axis] for axis in factor.axes) for factor in factors]
             equation = f"{','.join(inputs)}->z{''.join(letters[axis] for axis in ordered)}"
             self.operations.append(Operation(equation, tuple(factor.place for factor in factors)))
             self.known[key] = len(self.operations)
             self.cost += ROWS ** len(every)
         return _Factor(edges, ordered, self.known[key])
-
-    def _canonical(self, edges: tuple[Edge, ...], axes: set[int]) -> tuple[MarkedMultigraph, tuple[int, ...]]:
-        """What is computed, whatever its nodes are called and in whatever order its axes stand."""
-        nodes = sorted({node for edge in edges for node in edge})
-        number = {node: place for place, node in enumerate(nodes)}
-        renamed = tuple(sorted((number[a], number[b]) for a, b in edges))
-        key, marks = _least(renamed, len(nodes), tuple(sorted(number[axis] for axis in axes)), self.symmetric)
-        return key, tuple(nodes[mark] for mark in marks)
 
 
 @lru_cache(maxsize=100_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -142,11 +143,11 @@ class EquivariantPolynomials(nn.Module):
             # Entries outside the mask are padding, which may be anything.
             X = torch.where(mask[..., :, None] & mask[..., None, :], X, 0)
         self._require(X)
-        flat, there = X.reshape(-1, n, n), present.reshape(-1, n)
+        count = math.prod(batch)
+        flat, there = X.reshape(count, n, n), present.reshape(count, n)
         step = max(1, TOGETHER // max(1, n**self._plan.largest))
         pieces = [
-            self._collect(self._tensors(flat[i : i + step]), there[i : i + step])
-            for i in range(0, max(len(flat), 1), step)
+            self._collect(self._tensors(flat[i : i + step]), there[i : i + step]) for i in range(0, max(count, 1), step)
         ]
         shapes = (batch, (*batch, n), (*batch, n, n))
         values = [torch.cat([piece[order] for piece in pieces]) for order in range(3)]
@@ -246,5 +247,5 @@ def _on_marks(marks: tuple[int, ...], value: Tensor | None, axes: tuple[int, ...
     for place in lonely:
         value = value.unsqueeze(place + 1)
     for place in lonely:
-        value = value * present.reshape(-1, *(n if axis == place else 1 for axis in range(len(different))))
+        value = value * present.reshape(len(present), *(n if axis == place else 1 for axis in range(len(different))))
     return torch.diag_embed(value) if len(marks) == 2 and len(different) == 1 else value
