@@ -270,6 +270,8 @@ def _pattern_table(metrics: dict[str, list[float]], outcome: Outcome, config: Co
         f"deviation over seeds. {config.patterns_train} graphs to learn from, {config.patterns_epochs} epochs, weights "
         f"of the least validation error. {LAYERS} layers of {config.patterns_width} channels. Seconds of the processor."
     )
+    if not has_molecules(config):
+        note += "\nReading molecules takes the data set mutag: see `erlangen data`."
     columns = ["network", *PATTERNS.values(), "polynomials", "weights", "seconds"]
     return Table("Counting small patterns", columns, rows, note)
 

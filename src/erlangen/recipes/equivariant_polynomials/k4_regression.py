@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
+from erlangen.audit import audit
 from erlangen.graphs import (
     PPGN,
     MarkedMultigraph,
@@ -35,6 +36,7 @@ from erlangen.train import fit
 NAME = "k4-regression"
 BATCH = 32
 RATE = 1e-3
+AUDITED = 6  # graphs
 Graphs = list[Any]  # of PyG's Data, whose fields are unknown to type checkers
 CHANNELS: dict[str, list[MarkedMultigraph]] = {
     "five": missing_polynomials("edge", 5),
@@ -92,6 +94,7 @@ class Outcome:
     metrics: dict[str, float]
     weights: dict[str, int]
     answers: dict[str, Tensor]
+    audits: list[dict[str, Any]]
 
 
 def run(config: Config) -> Findings:
@@ -99,7 +102,9 @@ def run(config: Config) -> Findings:
     steps = len(METHODS) * config.cliques_epochs * math.ceil(config.cliques_train / BATCH)
     outcomes = over_seeds(one_seed, config, NAME, steps=steps)
     metrics = by_metric([outcome.metrics for outcome in outcomes])
-    findings = Findings(metrics, [_table(metrics, outcomes[0], config)], {}, _checks(metrics))
+    findings = Findings(
+        metrics, [_table(metrics, outcomes[0], config)], {}, _checks(metrics, outcomes), outcomes[0].audits
+    )
     if config.out is not None:
         findings.figures["k4-regression.png"] = (
             "Cliques of four nodes in the graphs of the test, and what networks answer (first seed)"
@@ -118,7 +123,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     tests = batch.to(config.device)
     true = tests.y[:, 0].cpu()
     median = torch.cat([data.y for data in train]).median()
-    outcome = Outcome({"constant": float((true - median).abs().mean()), "clique_gap": gap}, {}, {"true": true})
+    outcome = Outcome({"constant": float((true - median).abs().mean()), "clique_gap": gap}, {}, {"true": true}, [])
     for name, method in METHODS.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -140,6 +145,10 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
         outcome.metrics[name] = float((outcome.answers[name] - true).abs().mean())
         outcome.metrics[f"{name}_seconds"] = fitted.processor_seconds if config.device == "cpu" else fitted.seconds
         outcome.weights[name] = sum(parameter.numel() for parameter in network.parameters())
+        few = tests[:AUDITED] if len(tests) > AUDITED else tests.to_data_list()
+        some: Any = Batch.from_data_list(few)
+        report = audit(network, None, some.edge_index, some.batch)
+        outcome.audits.append({"name": method.title} | report.to_dict())
     return outcome
 
 
@@ -177,10 +186,15 @@ def loss(network: nn.Module, batch: Any) -> Tensor:
     return nn.functional.l1_loss(answer(network, batch), batch.y)
 
 
-def _checks(metrics: dict[str, list[float]]) -> list[Check]:
+def _checks(metrics: dict[str, list[float]], outcomes: list[Outcome]) -> list[Check]:
     gap = max(metrics["clique_gap"])
     statement = "The polynomial of the clique, summed over pairs, is 24 times the number of cliques."
-    return [Check("k4-polynomial", statement, gap < 1e-2, f"largest difference {gap:.1e}")]
+    checks = [Check("k4-polynomial", statement, gap < 1e-2, f"largest difference {gap:.1e}")]
+    verdicts = [audited["verdict"] for outcome in outcomes for audited in outcome.audits]
+    kept = sum(verdict in ("exact", "float32") for verdict in verdicts)
+    statement = "Trained networks give relabelled graphs the same numbers."
+    checks.append(Check("k4-audit", statement, kept == len(verdicts), f"{kept} of {len(verdicts)} networks"))
+    return checks
 
 
 def _table(metrics: dict[str, list[float]], outcome: Outcome, config: Config) -> Table:
