@@ -151,6 +151,31 @@ def test_a_graph_in_a_batch_is_the_graph_alone(task, dtype):
     assert together.shape == (7 if task == "graph" else 29, 3)
 
 
+@pytest.mark.parametrize("task", ["graph", "node"])
+def test_what_is_read_out(task):
+    net, every = network(task=task, transpose=True), graphs([4, 1, 6])
+    rows = []
+    for data in every:
+        n = data.num_nodes
+        adjacency = torch.zeros(n, n, dtype=torch.float64)
+        for i, j in data.edge_index.T.tolist():
+            adjacency[i, j] += 1
+        z = torch.cat([adjacency[None], torch.diag_embed(data.x.T)])[None]
+        for block in net.blocks:
+            z = formula(block, z)
+        z = z[0]
+        node = []
+        for i in range(n):
+            others = [j for j in range(n) if j != i]
+            sides = [sum((side[:, j] for j in others), 0 * z[:, i, i]) for side in (z[:, i], z[:, :, i])]
+            node.append(torch.cat([z[:, i, i], *(side / max(n - 1, 1) for side in sides)]))
+        pairs = [z[:, i, j] for i in range(n) for j in range(n) if i != j]
+        apart = sum(pairs) / len(pairs) if pairs else 0 * z[:, 0, 0]
+        graph = torch.cat([sum(z[:, i, i] for i in range(n)) / n, apart])
+        rows += [graph] if task == "graph" else node
+    torch.testing.assert_close(run(net, Batch.from_data_list(every)), net.readout(torch.stack(rows)))
+
+
 def test_small_groups_are_the_same_function(monkeypatch):
     net, batch = network(transpose=True), Batch.from_data_list(graphs([7, 5, 7, 3, 6]))
     whole = run(net, batch)

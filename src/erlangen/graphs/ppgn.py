@@ -255,7 +255,7 @@ class PPGN(nn.Module):
             pair_attr: features of pairs, flat: see `erlangen.graphs.pairs`; None without any.
             batch_size: number of graphs, where the last ones may have no nodes.
         """
-        name, weight = type(self).__name__, self.get_parameter("readout.0.weight")
+        name, weight = type(self).__name__, next(self.parameters())
         x, edge_index, batch, sizes, pairs = self.read_graphs(x, edge_index, batch, batch_size)
         edge_attr = _read_rows(f"{name}(edge_attr)", edge_attr, (edge_index.shape[1], self.edge_dim), weight)
         pair_attr = _read_rows(f"{name}(pair_attr)", pair_attr, (pairs, self.pair_dim), weight)
@@ -275,7 +275,7 @@ class PPGN(nn.Module):
             TypeError: as `forward` does.
         """
         name = type(self).__name__
-        weight = self.get_parameter("readout.0.weight")
+        weight = next(self.parameters())
         x, batch, sizes = _read_nodes(name, x, batch, batch_size, self.in_channels, weight)
         edge_index = _read_edges(name, edge_index, batch)
         return ReadGraphs(x, edge_index, batch, sizes, count_pairs(sizes, f"{name}(batch)"))

@@ -122,4 +122,4 @@ class PPGNPlusPlus(PPGN):
             else:
                 there = group.mask[:, :, None] & group.mask[:, None, :]
                 rows[group.pairs[there]] = channels[there]
-        return normalize_pairs(rows, nodes.sizes).to(self.get_parameter("readout.0.weight"))
+        return normalize_pairs(rows, nodes.sizes).to(next(self.parameters()))
