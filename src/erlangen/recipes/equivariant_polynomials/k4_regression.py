@@ -225,7 +225,8 @@ def _draw(answers: dict[str, Tensor], metrics: dict[str, list[float]], file: Pat
     for axes, (name, method) in zip(panels, METHODS.items(), strict=True):
         axes.plot([0, math.log(17)], [0, math.log(17)], color="0.5", linewidth=1)
         axes.plot(true + jitter, answers[name], ".", markersize=3, alpha=0.6)
-        axes.set_title(f"{method.title}: {sum(metrics[name]) / len(metrics[name]):.3f}", fontsize=8)
+        axes.set_title(f"{method.title}: {sum(metrics[name]) / len(metrics[name]):.3f}", fontsize=7)
+        axes.set_ylim(-0.4, math.log(30))
         axes.set_xticks([math.log1p(tick) for tick in ticks], ticks)
         axes.set_yticks([math.log1p(tick) for tick in ticks], ticks)
         axes.set_xlabel("cliques")
