@@ -14,12 +14,14 @@ from erlangen.graphs import (
     MarkedMultigraph,
     contraction_sequence,
     enumerate_basis,
+    evaluate,
     exactness_degree,
     find_network,
     is_computable,
     missing_polynomials,
 )
 from erlangen.graphs.contraction import path_along
+from erlangen.graphs.expressivity import _replaced, _whatever_order
 
 MISSING = {
     "node": {1: (0, 0, 0), 2: (0, 0, 1), 3: (1, 1, 5), 4: (2, 4, 23)},
@@ -199,14 +201,52 @@ def test_a_path_says_what_it_does():
     assert contraction_sequence(multigraph("01", "10")).steps[0].equation == "ab->ba"
 
 
+def test_inputs_stand_for_the_parts_that_they_are():
+    """Seven of the eleven of degree six are products and sums of the one of degree five, and are found as such."""
+    twelve = missing_polynomials("edge", 6)
+    common, others = twelve[0], twelve[1:]
+    left = missing_polynomials("edge", 6, given=[common])
+    assert len(left) == 4 and set(left) < set(others)
+    assert missing_polynomials("edge", 6, given=twelve) == []
+    upper = torch.rand(8, 8, generator=torch.Generator().manual_seed(0)).lt(0.7).triu(1).double()
+    A = upper + upper.T
+    D = evaluate(common, A)
+    for graph in set(others) - set(left):
+        rest, filled = next(
+            (rest, filled)
+            for rest, filled in _replaced(graph, frozenset(), {_whatever_order(common)})
+            if is_computable(rest, "edge")
+        )
+        (edge,) = filled
+        inputs = ",".join("abcdef"[a] + "abcdef"[b] for a, b in rest.edges)
+        factors = [D if place == len(rest.edges) - 1 else A for place in range(len(rest.edges))]
+        assert rest.edges[-1] == edge
+        found = torch.einsum(f"{inputs}->{''.join('abcdef'[mark] for mark in rest.marks)}", *factors)
+        assert torch.equal(found, evaluate(graph, A))
+
+
+def test_inputs_of_nodes_and_graphs():
+    triangles = missing_polynomials("node", 3, order=1)
+    assert [exactness_degree("node", order, given=triangles) for order in (0, 1, 2)] == [3, 3, 1]
+    # A triangle hung on a node is a number of that node; one that hangs on a sum over its corners is not.
+    hung = multigraph("01 12 23 31", "0")
+    assert not is_computable(hung, "node") and is_computable(hung, "node", given=triangles)
+    assert not is_computable(multigraph("01 12 20 23", "0"), "node", given=triangles)
+    alone = multigraph("01 12 23 30")
+    assert is_computable(alone, "node", given=[alone]) and not is_computable(alone, "node", given=triangles)
+    # Two known parts in one graph, and an input that is not the part.
+    assert is_computable(multigraph("01 12 20 03 34 40", "0"), "node", given=triangles)
+    assert not is_computable(multigraph("01 12 23 30", "0"), "node", given=triangles)
+
+
 def test_well_known_networks():
     table = {network.name: [network.exactness_degree(order) for order in (0, 1, 2)] for network in NETWORKS}
     assert table["GCN"] == table["GIN"] == [2, 2, None]
     assert table["GatedGCN"] == table["2-IGN"] == [2, 2, 1]
     assert table["PPGN"] == table["2-FWL"] == table["3-IGN"] == [5, 5, 4]
-    assert table["PPGN++ (5)"] == [5, 5, 5] and table["PPGN++ (6)"] == [6, 6, 6]
+    assert table["PPGN++ (5)"] == [6, 6, 5] and table["PPGN++ (6)"] == [6, 6, 6]
     assert find_network("3-wl").bank == 2 and find_network("ppgn++(6)").missing() == []
-    assert [graph.degree for graph in find_network("PPGN++ (5)").missing()] == [6] * 11
+    assert len(find_network("PPGN++ (5)").missing()) == 4
     assert {graph.order for graph in find_network("gin").missing(4)} == {0, 1}
     for name in ("transformer", "1-WL", "0-FWL", "1-IGN"):
         with pytest.raises(ValueError, match=r"find_network\(name\): GCN, GIN, .*got"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from erlangen.graphs.contraction import Bank, ContractionPath, ContractionStep, contraction_sequence, is_computable
+from erlangen.graphs.contraction import Bank, ContractionPath, ContractionStep, contraction_sequence
 from erlangen.graphs.drawing import draw_multigraph
-from erlangen.graphs.expressivity import exactness_degree, missing_polynomials
+from erlangen.graphs.expressivity import exactness_degree, is_computable, missing_polynomials
 from erlangen.graphs.known_networks import NETWORKS, KnownNetwork, find_network
 from erlangen.graphs.multigraph import MarkedMultigraph
 from erlangen.graphs.multigraph_basis import enumerate_basis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from string import ascii_letters
 from typing import Literal
@@ -115,26 +116,12 @@ def contraction_sequence(graph: MarkedMultigraph, bank: Bank | None = None) -> C
         sum over node 2: c->, n^1
     """
     if bank is not None:
-        order = _order(graph, bank_width(bank))
+        order = elimination_order(graph, bank_width(bank))
         return None if order is None else path_along(graph, order)
     width = 0
-    while (order := _order(graph, width)) is None:
+    while (order := elimination_order(graph, width)) is None:
         width += 1
     return path_along(graph, order)
-
-
-def is_computable(graph: MarkedMultigraph, bank: Bank) -> bool:
-    """Whether the networks of a bank can compute the polynomial of a multigraph, see :func:`contraction_sequence`.
-
-    Raises:
-        ValueError: as that function does.
-
-    Example:
-        >>> common = MarkedMultigraph(4, ((0, 1), (0, 2), (0, 3), (1, 2), (2, 3)), marks=(1, 3))
-        >>> is_computable(common, "edge"), is_computable(common, 3)
-        (False, True)
-    """
-    return _order(graph, bank_width(bank)) is not None
 
 
 def path_along(graph: MarkedMultigraph, order: tuple[int, ...]) -> ContractionPath:
@@ -165,14 +152,13 @@ def path_along(graph: MarkedMultigraph, order: tuple[int, ...]) -> ContractionPa
 
 
 def _equation(inputs: list[tuple[int, ...]], output: tuple[int, ...]) -> str:
-    def letters(axes: tuple[int, ...]) -> str:
-        return "".join(ascii_letters[axis] for axis in axes)
-
-    return f"{','.join(map(letters, inputs))}->{letters(output)}"
+    *left, right = ("".join(ascii_letters[axis] for axis in axes) for axes in (*inputs, output))
+    return f"{','.join(left)}->{right}"
 
 
-def _order(graph: MarkedMultigraph, width: int) -> tuple[int, ...] | None:
-    """An order of the unmarked nodes in which none has more than ``width`` neighbours when it goes."""
+@lru_cache(maxsize=100_000)
+def elimination_order(graph: MarkedMultigraph, width: int) -> tuple[int, ...] | None:
+    """An order of the unmarked nodes in which none has more than ``width`` neighbours when it goes, or None."""
     left = {node: set(graph.neighbours[node]) for node in range(graph.num_nodes)}
     for a, b in combinations(set(graph.marks), 2):  # what is left in the end is one tensor over all marks
         left[a].add(b)
@@ -184,7 +170,7 @@ def _search(
     left: dict[int, set[int]], unmarked: frozenset[int], width: int, failed: set[frozenset[int]]
 ) -> tuple[int, ...] | None:
     order: list[int] = []
-    left, unmarked = {node: set(others) for node, others in left.items()}, frozenset(unmarked)
+    left = {node: set(others) for node, others in left.items()}
     while (node := next(_safe(left, unmarked, width), None)) is not None:
         _eliminate(left, node)
         unmarked -= {node}

@@ -36,19 +36,23 @@ class KnownNetwork:
 
         Args:
             order: 0, 1 or 2.
-            max_degree: where to stop; an answer of this size says "at least", and so does ``added_degree``.
+            max_degree: where to stop; an answer of this size says "at least".
 
         Raises:
             ValueError: for another order, or a degree above 7.
         """
         if order not in self.orders:
             return None
-        return min(max_degree, max(self.added_degree, exactness_degree(self.bank, order, max_degree)))
+        return exactness_degree(self.bank, order, max_degree, self.given)
 
     def missing(self, max_degree: int = 6) -> list[MarkedMultigraph]:
-        """The polynomials of its orders that its sums do not reach and that it is not given."""
-        missing = missing_polynomials(self.bank, max_degree, self.orders)
-        return [graph for graph in missing if graph.degree > self.added_degree]
+        """The polynomials of its orders that it cannot compute."""
+        return missing_polynomials(self.bank, max_degree, self.orders, self.given)
+
+    @property
+    def given(self) -> list[MarkedMultigraph]:
+        """The polynomials that it has as inputs."""
+        return missing_polynomials(self.bank, self.added_degree)
 
 
 _IGN = "Maron, Ben-Hamu, Shamir, Lipman, Invariant and Equivariant Graph Networks, 2019"

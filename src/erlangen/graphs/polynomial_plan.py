@@ -17,7 +17,7 @@ from erlangen.graphs.contraction import contraction_sequence
 from erlangen.graphs.multigraph import Edge, MarkedMultigraph
 
 #: Orders of elimination that are compared for one polynomial, and the number of rows that costs are compared at.
-ORDERS, ROWS = 32, 25
+ORDERS, ROWS = 8, 25
 
 
 @dataclass(frozen=True)
