@@ -33,7 +33,7 @@ class Config(BaseConfig):
     patterns_train: int = option("graphs to learn numbers of patterns from", smoke=24, small=800, paper=5000)
     patterns_validation: int = option("graphs to choose the epoch", smoke=12, small=200, paper=1000)
     patterns_tests: int = option("graphs to test on", smoke=12, small=400, paper=1000)
-    patterns_epochs: int = option("epochs on them", smoke=2, small=60, paper=300)
+    patterns_epochs: int = option("epochs on them", smoke=2, small=120, paper=300)
     patterns_width: int = option("channels of GIN", smoke=8, small=32, paper=64)
     molecules_folds: int = option("folds of MUTAG that are tested, of ten", smoke=1, small=10, paper=10)
     molecules_epochs: int = option("epochs on MUTAG", smoke=2, small=60, paper=300)
