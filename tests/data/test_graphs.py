@@ -36,8 +36,8 @@ def test_broken_lines_of_graph6(line, message):
 
 def test_graph6_files_name_the_broken_line(tmp_path):
     path = tmp_path / "some.g6"
-    path.write_bytes(b">>graph6<<Bw\nA_\n")
-    assert [len(graph) for graph in read_graph6(path)] == [3, 2]
+    path.write_bytes(b">>graph6<<Bw\nA_\n>>graph6<<Bw\n")
+    assert [len(graph) for graph in read_graph6(path)] == [3, 2, 3]
     path.write_bytes(b"Bw\nB\n")
     with pytest.raises(MissingDataError, match=r"some\.g6: line 2: 1 characters"):
         read_graph6(path)

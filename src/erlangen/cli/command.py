@@ -30,13 +30,14 @@ usage: erlangen COMMAND ...
 Symmetry for neural networks: rerun the evidence, and check your own model's promises.
 
 commands:
-  list       what experiments there are
-  run        rerun one: table, figure, and a verdict for each of its claims
-  report     draw all results as one page
-  audit      is a model really equivariant? Exit code 1 if not
-  data       what data sets the experiments can use, and where to get them
-  potential  an interatomic potential for your own molecules: train it, run it
-  compare    networks of every kind on your own point clouds, at one budget
+  list          what experiments there are
+  run           rerun one: table, figure, and a verdict for each of its claims
+  report        draw all results as one page
+  audit         is a model really equivariant? Exit code 1 if not
+  data          what data sets the experiments can use, and where to get them
+  potential     an interatomic potential for your own molecules: train it, run it
+  compare       networks of every kind on your own point clouds, at one budget
+  expressivity  what a network on graphs cannot compute
 
 start here:
   erlangen run quickstart --size smoke          real digits, in seconds
@@ -60,6 +61,7 @@ COMMANDS = {
     "audit": "audit",
     "potential": "potential",
     "compare": "compare",
+    "expressivity": "expressivity",
 }
 
 

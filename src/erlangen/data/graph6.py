@@ -43,19 +43,19 @@ def decode_graph6(line: bytes) -> Float[Tensor, "n n"]:
 
 
 def read_graph6(path: Path) -> list[Float[Tensor, "n n"]]:
-    """All graphs of a file.
+    """All graphs of a file; a header may stand before any line, as in files that were joined.
 
     Raises:
         MissingDataError: If it cannot be read, or a line is broken; names the line.
     """
     try:
-        lines = path.read_bytes().removeprefix(_HEADER).splitlines()
+        lines = path.read_bytes().splitlines()
     except OSError as error:
         raise MissingDataError(f"{path.name}: cannot be read ({error.strerror}); get it again") from None
     graphs = []
     for number, line in enumerate(lines, start=1):
         try:
-            graphs.append(decode_graph6(line))
+            graphs.append(decode_graph6(line.removeprefix(_HEADER)))
         except ValueError as error:
             raise MissingDataError(f"{path.name}: line {number}: {error}; get it again") from None
     return graphs

@@ -53,6 +53,12 @@ SOURCES: dict[str, Source] = {
         folder="graph_separation",
         files=("graph8c.g6",),
     ),
+    "strongly-regular": Source(
+        summary="72 strongly regular graphs in five families: 3-WL takes those of a family for the same",
+        publisher="https://github.com/omri1348/Equivariant-Polynomaials (data/SR/raw)",
+        folder="graph_separation",
+        files=("sr16622.g6", "sr251256.g6", "sr261034.g6", "sr281264.g6", "sr291467.g6"),
+    ),
     "exp": Source(
         summary="EXP: 600 pairs of graphs that colour refinement takes for the same",
         publisher="https://github.com/omri1348/Frame-Averaging (graph_separation/dataset/EXP/raw/GRAPHSAT.pkl, "
@@ -76,5 +82,24 @@ SOURCES: dict[str, Source] = {
             *("test_dihedral.xyz", "isolated_atoms.xyz"),
         ),
         licence="MIT",
+    ),
+    "mutag": Source(
+        summary="MUTAG: 188 molecules that cause mutations or do not, with types of atoms and bonds",
+        publisher="https://chrsmrrs.github.io/datasets (MUTAG.zip)",
+        folder="tu/MUTAG/raw",
+        files=tuple(
+            f"MUTAG_{part}.txt" for part in ("A", "graph_indicator", "graph_labels", "node_labels", "edge_labels")
+        ),
+        licence="free for research",
+    ),
+    "proteins": Source(
+        summary="PROTEINS: 1113 proteins that are enzymes or not, as graphs of their secondary structure",
+        publisher="https://chrsmrrs.github.io/datasets (PROTEINS.zip)",
+        folder="tu/PROTEINS/raw",
+        files=tuple(
+            f"PROTEINS_{part}.txt"
+            for part in ("A", "graph_indicator", "graph_labels", "node_labels", "node_attributes")
+        ),
+        licence="free for research",
     ),
 }

@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__: list[str] = []
+from erlangen.graphs.contraction import Bank, ContractionPath, ContractionStep, contraction_sequence
+from erlangen.graphs.drawing import draw_multigraph
+from erlangen.graphs.expressivity import exactness_degree, is_computable, missing_polynomials
+from erlangen.graphs.known_networks import NETWORKS, KnownNetwork, find_network
+from erlangen.graphs.multigraph import MarkedMultigraph
+from erlangen.graphs.multigraph_basis import enumerate_basis
+from erlangen.graphs.polynomial_matrices import normalize_matrices, polynomial_matrices
+from erlangen.graphs.polynomial_pairs import normalize_pairs, polynomial_pairs
+from erlangen.graphs.polynomials import EquivariantPolynomials, PolynomialValues, evaluate
+from erlangen.graphs.ppgn import PPGN, PPGNBlock
+from erlangen.graphs.ppgn_plus_plus import PPGNPlusPlus
+
+if TYPE_CHECKING:
+    from erlangen.graphs.polynomial_features import PolynomialFeatures
+
+__all__ = [
+    "Bank",
+    "ContractionPath",
+    "ContractionStep",
+    "EquivariantPolynomials",
+    "KnownNetwork",
+    "MarkedMultigraph",
+    "NETWORKS",
+    "PPGN",
+    "PPGNBlock",
+    "PPGNPlusPlus",
+    "PolynomialFeatures",
+    "PolynomialValues",
+    "contraction_sequence",
+    "draw_multigraph",
+    "enumerate_basis",
+    "evaluate",
+    "exactness_degree",
+    "find_network",
+    "is_computable",
+    "missing_polynomials",
+    "normalize_matrices",
+    "normalize_pairs",
+    "polynomial_matrices",
+    "polynomial_pairs",
+]
 
 # What extends a class of PyTorch Geometric: name -> module, loaded where it is asked for.
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    "PolynomialFeatures": "erlangen.graphs.polynomial_features",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -79,6 +79,13 @@ CATALOG: tuple[Entry, ...] = (
         ("oneshot", "articulated", "bound", "lambda"),
         paper="Atzmon, Huang, Williams, Litany, Approximately Piecewise E(3) Equivariant Point Networks, 2024",
     ),
+    Entry(
+        "equivariant-polynomials",
+        "What networks on graphs cannot compute, polynomial by polynomial, and what they do once it is given to them",
+        ("power-table", "strongly-regular", "k4-regression", "gin-plus"),
+        extras=("recipes", "graphs"),
+        paper="Puny, Lim, Kiani, Maron, Lipman, Equivariant Polynomials for Graph Neural Networks, 2023",
+    ),
 )
 
 
