@@ -77,4 +77,23 @@ SOURCES: dict[str, Source] = {
         ),
         licence="MIT",
     ),
+    "mutag": Source(
+        summary="MUTAG: 188 molecules that cause mutations or do not, with types of atoms and bonds",
+        publisher="https://chrsmrrs.github.io/datasets (MUTAG.zip)",
+        folder="tu/MUTAG/raw",
+        files=tuple(
+            f"MUTAG_{part}.txt" for part in ("A", "graph_indicator", "graph_labels", "node_labels", "edge_labels")
+        ),
+        licence="free for research",
+    ),
+    "proteins": Source(
+        summary="PROTEINS: 1113 proteins that are enzymes or not, as graphs of their secondary structure",
+        publisher="https://chrsmrrs.github.io/datasets (PROTEINS.zip)",
+        folder="tu/PROTEINS/raw",
+        files=tuple(
+            f"PROTEINS_{part}.txt"
+            for part in ("A", "graph_indicator", "graph_labels", "node_labels", "node_attributes")
+        ),
+        licence="free for research",
+    ),
 }
