@@ -136,8 +136,9 @@ class PermutationEquivariantLinear(nn.Module):
             y = (at_node[0] + everywhere).unsqueeze(-2) + at_node[1].unsqueeze(-3)
             diagonal = at_node[2] + diagonal
         if self.pair_weight is not None:
-            there, back = nn.functional.linear(x[2], self.pair_weight).chunk(2, -1)
-            y = y.add_(there).add_(back.transpose(-3, -2))
+            there, back = self.pair_weight.chunk(2)
+            y = y.add_(nn.functional.linear(x[2], there))
+            y = y.add_(nn.functional.linear(x[2], back).transpose(-3, -2))
         y.diagonal(dim1=-3, dim2=-2).add_(diagonal.transpose(-2, -1))
         return y
 

@@ -87,17 +87,26 @@ class SPENConv(nn.Module):
             if order not in x or tuple(x[order].shape) != (rows[order], channels):
                 got = tuple(x[order].shape) if order in x else "nothing"
                 raise ValueError(f"SPENConv(x)[{order}]: shape ({rows[order]}, {channels}), got {got}")
-        example = x[next(iter(self.in_channels))]
-        sums = {order: example.new_zeros(rows[order], channels) for order, channels in self.out_channels.items()}
-        for bag in subgraphs.bags:
-            places = {0: bag.which, 1: bag.node, 2: bag.pair}
-            linear = self.maps[self.weights_of(bag.size)]
-            found = linear({order: _rows(x[order], places[order]) for order in self.in_channels})
-            for order, value in found.items():
-                index = places[order].flatten()
-                sums[order].index_add_(0, index, value.reshape(len(index), -1).to(sums[order].dtype))
-        counts = {1: subgraphs.node_count, 2: subgraphs.pair_count}
-        return {order: sums[order] / counts[order][:, None] if order else sums[order] for order in self.out_channels}
+        # Rows of all bags are fetched at once, and brought back at once: backward then adds them up once, not per bag.
+        bags, places = subgraphs.bags, subgraphs.rows
+        fetched = {
+            order: x[order].index_select(0, places[order]).split([bag.which.numel() * bag.size**order for bag in bags])
+            for order in self.in_channels
+        }
+        found: dict[int, list[Tensor]] = {order: [] for order in self.out_channels}
+        for i, bag in enumerate(bags):
+            shape = (len(bag.which), *[bag.size] * 2)
+            own = {order: parts[i].unflatten(0, shape[: order + 1]) for order, parts in fetched.items()}
+            for order, value in self.maps[self.weights_of(bag.size)](own).items():
+                found[order].append(value.flatten(0, order))
+        return {order: self._average(order, torch.cat(values), subgraphs) for order, values in found.items()}
+
+    def _average(self, order: int, values: Tensor, subgraphs: Subgraphs) -> Tensor:
+        """What the sets say of each node or pair, on average; what they say of themselves, in their order."""
+        count = {0: None, 1: subgraphs.node_count, 2: subgraphs.pair_count}[order]
+        rows = len(subgraphs.size) if count is None else len(count)
+        sums = values.new_zeros(rows, values.shape[1]).index_add_(0, subgraphs.rows[order], values)
+        return sums if count is None else sums / count[:, None]
 
     def extra_repr(self) -> str:
         """Shown by ``print(module)``."""
@@ -291,11 +300,6 @@ def pair_features(
     own = loops >= 0
     on_nodes = x.new_zeros(subgraphs.num_pairs, width).index_copy(0, loops[own], x[own])
     return torch.cat([on_edges[:, :1], on_nodes, on_edges[:, 1:]], 1)
-
-
-def _rows(x: Tensor, place: Tensor) -> Tensor:
-    # Backward of this adds rows up; that of x[place] sorts places first.
-    return x.index_select(0, place.flatten()).unflatten(0, place.shape)
 
 
 def _norm(kind: str, channels: int) -> nn.Module:

@@ -143,6 +143,12 @@ class Subgraphs:
         return found
 
     @cached_property
+    def rows(self) -> dict[int, Tensor]:
+        """Sets (0), members (1) and places of pairs (2) of all bags, bag after bag, as numbers of what they are."""
+        bags = [(bag.which, bag.node, bag.pair) for bag in self.bags]
+        return {order: torch.cat([bag[order].flatten() for bag in bags]) for order in (0, 1, 2)}
+
+    @cached_property
     def first_node(self) -> Tensor:
         """One member of each set, which tells its graph, ``(sets,)``."""
         return self.node[self.size.cumsum(0) - self.size]
