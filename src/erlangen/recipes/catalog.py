@@ -79,6 +79,13 @@ CATALOG: tuple[Entry, ...] = (
         ("oneshot", "articulated", "bound", "lambda"),
         paper="Atzmon, Huang, Williams, Litany, Approximately Piecewise E(3) Equivariant Point Networks, 2024",
     ),
+    Entry(
+        "spen",
+        "Networks on the ego-networks of a graph: what they tell apart, what they keep in memory, what they learn",
+        ("expressivity", "memory", "mutag", "proteins"),
+        extras=("recipes", "graphs"),
+        paper="Mitton, Murray-Smith, Subgraph Permutation Equivariant Networks, 2021",
+    ),
 )
 
 
