@@ -1,5 +1,8 @@
 """Ego-networks against networkx and PyTorch Geometric, in batches, at hubs, and on real graphs."""
 
+import subprocess
+import sys
+
 import networkx
 import pytest
 import torch
@@ -169,3 +172,8 @@ def test_counts_on_real_graphs(name, hops, squares, largest):
     batch = Batch.from_data_list(load_tu(name))
     found = ego_subgraphs(batch.edge_index, batch.num_nodes, hops)
     assert int(found.size.square().sum()) == squares and (largest is None or int(found.size.max()) == largest)
+
+
+def test_networks_on_graphs_do_not_need_pyg_to_be_loaded():
+    script = "import sys, erlangen.graphs; print('torch_geometric' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "False"

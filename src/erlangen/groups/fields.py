@@ -107,14 +107,14 @@ class Fields(Action):
         >>> Fields.of({1: Nodes(Symmetric(3)), 2: Nodes(Symmetric(3), order=2)})
         Fields(1=Nodes(S(3)), 2=Nodes(S(3), order=2, features=1))
         """
+        if not given:
+            raise ValueError("Fields.of(given): at least one action, got none")
         out = object.__new__(cls)
         out._read(given)
         return out
 
     def _read(self, given: Mapping[Any, Any]) -> None:
         pairs = {key: as_action(value, f"Fields({key})") for key, value in given.items() if value is not None}
-        if not pairs:
-            raise ValueError("Fields(...): at least one action, got none")
         group = joint_group(tuple(pairs.values()))
         self._set(tuple((key, pull_back(action, group)) for key, action in pairs.items()))
 

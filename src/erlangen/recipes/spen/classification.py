@@ -231,9 +231,9 @@ def _table(task: Task, config: Config, outcomes: list[Outcome], majority: float)
     rows.append(["the larger class", f"{100 * majority:.1f}", None, None, None, None])
     note = (
         f"Percent right on the tested fold of {folds}, mean ± deviation over seeds, which split anew; the epoch, of "
-        f"{task.setting(config, 'epochs')}, is the best on another fold. Over folds: deviation within a seed. p: paired "
-        f"over all folds and seeds against {task.methods[first].title}, corrected for training sets that overlap "
-        "(Nadeau and Bengio). Seconds of training are the processor's, per seed."
+        f"{task.setting(config, 'epochs')}, is the best on another fold. Over folds: deviation within a seed. p: "
+        f"paired over all folds and seeds against {task.methods[first].title}, corrected for training sets that "
+        "overlap (Nadeau and Bengio). Seconds of training are the processor's, per seed."
     )
     columns = ["network", "accuracy %", "over folds", "p", "weights", "seconds"]
     return Table(f"{task.title(config)}, cross validation", columns, rows, note)

@@ -22,8 +22,8 @@ CLASSES = 2
 
 
 def spen(config: Config, task: Task, in_channels: int) -> nn.Module:
-    """SPEN on ego-networks of one hop, with weights for each size up to a largest."""
-    sizes = range(1, task.setting(config, "sizes") + 1)
+    """SPEN on ego-networks of one hop, with weights for each size from two, which isolated nodes take, to a largest."""
+    sizes = range(2, task.setting(config, "sizes") + 1)
     widths = (in_channels, task.setting(config, "channels"), task.setting(config, "layers"), CLASSES)
     return SPEN(*widths, sizes=sizes, norm=config.norm, dropout=config.dropout)
 

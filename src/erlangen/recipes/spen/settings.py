@@ -33,7 +33,9 @@ class Config(BaseConfig):
     mutag_lr: float = option("learning rate on molecules", smoke=5e-3, small=5e-3, paper=1.5e-3)
     mutag_channels: int = option("channels of SPEN", smoke=4, small=16, paper=64)
     mutag_layers: int = option("layers before the last one", smoke=1, small=3, paper=4)
-    mutag_sizes: int = option("ego-networks of up to so many nodes have own weights", smoke=3, small=5, paper=4)
+    mutag_sizes: int = option(
+        "ego-networks of 2, 3, ... up to so many nodes have weights of their own", smoke=3, small=5, paper=4
+    )
     # proteins
     proteins_graphs: int = option("proteins, at most", smoke=40, small=1113, paper=1113)
     proteins_folds: int = option("folds of the proteins", smoke=3, small=10, paper=10)
@@ -42,7 +44,9 @@ class Config(BaseConfig):
     proteins_lr: float = option("learning rate on proteins", smoke=5e-3, small=5e-3, paper=6.4e-4)
     proteins_channels: int = option("channels of SPEN", smoke=4, small=16, paper=16)
     proteins_layers: int = option("layers before the last one", smoke=1, small=3, paper=7)
-    proteins_sizes: int = option("ego-networks of up to so many nodes have own weights", smoke=3, small=5, paper=22)
+    proteins_sizes: int = option(
+        "ego-networks of 2, 3, ... up to so many nodes have weights of their own", smoke=3, small=5, paper=22
+    )
     # both sets
     weight_decay: float = option("of AdamW", smoke=1e-3, small=1e-3, paper=0.0)
     schedule: Literal["cosine", "steps"] = option(
@@ -52,11 +56,11 @@ class Config(BaseConfig):
     dropout: float = option("before the last layers of the head", smoke=0.0, small=0.0, paper=0.5)
 
     def check(self) -> None:
+        least = {"folds": 3, "lr": 0, "sizes": 2}
         for name in vars(self):
-            value = getattr(self, name)
-            if name.partition("_")[0] in WHOLE and value < (3 if name.endswith("folds") else 0 if "_lr" in name else 1):
-                least = "3" if name.endswith("folds") else "0" if name.endswith("lr") else "1"
-                raise ConfigError(f"{name} is {value}; it takes a number from {least}")
+            block, _, what = name.partition("_")
+            if block in WHOLE and getattr(self, name) < least.get(what, 1):
+                raise ConfigError(f"{name} is {getattr(self, name)}; it takes a number from {least.get(what, 1)}")
         if self.memory_nodes < 32:
             raise ConfigError(f"memory_nodes is {self.memory_nodes}; it takes a whole number from 32")
         if not 0 <= self.dropout < 1:
