@@ -206,7 +206,8 @@ def _draw(outcomes: list[Outcome], config: Config, file: Path) -> None:
         axes.plot(nodes, kept.mean(0), "o-", color=f"C{colour}", label=title, markersize=4)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set(xlabel="nodes", ylabel="megabytes kept")
+    axes.set(xlabel="nodes", ylabel="megabytes kept", xticks=nodes)
+    axes.set_xticklabels([str(n) for n in nodes])
     axes.legend(frameon=False)
     save_figure(figure, file)
 
