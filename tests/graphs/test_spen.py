@@ -212,6 +212,17 @@ def test_which_regular_graphs_it_tells_apart(name):
         assert apart > 1e-4 if hops in seen else apart < 1e-12, (hops, apart)
 
 
+def test_all_pairs_take_edges_that_go_one_way():
+    x, edge_index = some(6, 0.5)
+    one_way = edge_index[:, : edge_index.shape[1] // 2]
+    net = network(IGN2)
+    with torch.no_grad():
+        found = net(x, one_way)
+        order = torch.randperm(6, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(net(*renumbered(x, one_way, order)), found, rtol=0, atol=1e-10)
+        assert not torch.allclose(net(x, one_way.flip(0)), found, atol=1e-6)
+
+
 def test_sizes_without_weights_take_those_of_the_next_smaller_one():
     conv = SPENConv({1: 1}, {1: 1}, sizes=(40, 2, 3))
     assert [conv.weights_of(m) for m in (1, 2, 3, 4, 39, 40, 41)] == [0, 0, 1, 1, 1, 2, 2]
@@ -262,6 +273,7 @@ def test_the_weights_of_the_card():
 
 X, EDGES = some(4, 0.9)
 ONE = torch.zeros(4, dtype=torch.long)
+NAN = torch.full((EDGES.shape[1], 1), float("nan"), dtype=DOUBLE)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +294,9 @@ ONE = torch.zeros(4, dtype=torch.long)
         (lambda: network()(X, EDGES[:, :3]), ValueError, "goes one way"),
         (lambda: network()(X[:0], EDGES[:, :0]), ValueError, "at least one node"),
         (lambda: network()(X, EDGES, torch.tensor([0, 1, 0, 1])), ValueError, "ascending"),
+        (lambda: network()(X, EDGES, torch.tensor([0, 0, 1, 1])), ValueError, "between two of them"),
         (lambda: network(in_edge=2)(X, EDGES), TypeError, "edge_attr"),
+        (lambda: network(in_edge=1)(X, EDGES, None, NAN), ValueError, r"edge_attr\): finite numbers"),
         (lambda: network()(X, EDGES, edge_attr=X[:, :0]), TypeError, "edge_attr"),
         (lambda: network()(X, EDGES, subgraphs=whole_graphs(torch.zeros(5).long())), ValueError, "of 4 nodes, got 5"),
     ],

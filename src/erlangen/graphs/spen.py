@@ -210,7 +210,7 @@ class SPEN(nn.Module):
 
         Args:
             x: features of nodes; None without any, and then a batch vector tells how many nodes there are.
-            edge_index: edges, each in both directions.
+            edge_index: edges, each in both directions (an :class:`IGN2` also takes edges that go one way).
             batch: the graph of each node, ascending; one graph by default.
             edge_attr: features of edges; None without any.
             subgraphs: found before, as ``Subgraphs.of(data)`` of what :class:`EgoSubgraphs` made.
@@ -222,12 +222,12 @@ class SPEN(nn.Module):
             raise ValueError(f"{type(self).__name__}(subgraphs): of {len(batch)} nodes, got {subgraphs.num_nodes}")
         graphs = int(batch[-1]) + 1
         features = {2: pair_features(x, edge_index, subgraphs, edge_attr)}
-        places = {1: batch, 2: batch[subgraphs.pair_index[0]]}
+        places = {1: batch, 2: batch[subgraphs.pair_index[0]]} if self.norm == "graph" else {}
         for conv, norms in zip(self.convs, self.norms, strict=True):
             features = {order: nn.functional.elu(value) for order, value in conv(features, subgraphs).items()}
             for order, value in features.items():
                 norm = norms[str(order)]  # type: ignore[index]
-                features[order] = norm(value, places[order]) if self.norm == "graph" else norm(value)
+                features[order] = norm(value, places[order]) if places else norm(value)
         found = nn.functional.elu(self.readout(features, subgraphs)[0])
         owner = batch[subgraphs.first_node]
         sums = found.new_zeros(graphs, found.shape[1]).index_add_(0, owner, found)
@@ -256,6 +256,9 @@ class SPEN(nn.Module):
             raise ValueError(f"{name}(batch): whole numbers, shape ({len(x)},), got {batch.dtype} {tuple(batch.shape)}")
         if bool((batch.diff() < 0).any()) or int(batch[0]) < 0:
             raise ValueError(f"{name}(batch): numbers of graphs from 0, ascending, got others")
+        source, target = edge_index.long()
+        if bool((batch[source] != batch[target]).any()):
+            raise ValueError(f"{name}(edge_index): edges within graphs, got some between two of them")
         wanted = (edge_index.shape[1], self.in_edge)
         if (edge_attr is None) != (not self.in_edge):
             raise TypeError(f"{name}(edge_attr): {f'shape {wanted}' if self.in_edge else None}, got the opposite")
@@ -263,6 +266,8 @@ class SPEN(nn.Module):
             raise ValueError(
                 f"{name}(edge_attr): shape {wanted} of {x.dtype}, got {edge_attr.dtype} {tuple(edge_attr.shape)}"
             )
+        if edge_attr is not None and not torch.compiler.is_compiling() and not bool(edge_attr.isfinite().all()):
+            raise ValueError(f"{name}(edge_attr): finite numbers, got others")
         return x, batch.long()
 
 
@@ -274,8 +279,8 @@ def pair_features(
 ) -> Float[Tensor, "pairs _"]:
     r"""What is known of pairs: :math:`D^{-1/2} A D^{-1/2}`, the features of nodes at i = j, those of edges.
 
-    An edge that is listed twice counts twice, in :math:`A` and in its features; one that shares no subgraph does not
-    count. An isolated node has zeros.
+    D counts the edges that leave a node. An edge that is listed twice counts twice, in :math:`A` and in its features;
+    one that shares no subgraph does not count. An isolated node has zeros.
 
     Args:
         x: features of nodes.
