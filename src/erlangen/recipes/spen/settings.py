@@ -39,7 +39,7 @@ class Config(BaseConfig):
     # proteins
     proteins_graphs: int = option("proteins, at most", smoke=40, small=1113, paper=1113)
     proteins_folds: int = option("folds of the proteins", smoke=3, small=10, paper=10)
-    proteins_epochs: int = option("epochs on proteins", smoke=1, small=15, paper=50)
+    proteins_epochs: int = option("epochs on proteins", smoke=1, small=10, paper=50)
     proteins_batch: int = option("proteins per step", smoke=20, small=64, paper=16)
     proteins_lr: float = option("learning rate on proteins", smoke=5e-3, small=5e-3, paper=6.4e-4)
     proteins_channels: int = option("channels of SPEN", smoke=4, small=16, paper=16)
