@@ -42,12 +42,14 @@ def fastest(competitors: dict[str, Callable[[], object]], rounds: int = ROUNDS) 
     return best
 
 
-def saved(call: Callable[[], object]) -> int:
-    """Bytes kept for the backward pass, each storage once."""
+def saved(call: Callable[[], object], network: nn.Module | None = None) -> int:
+    """Bytes kept for the backward pass, each storage once, without the weights of a network."""
+    own = set() if network is None else {p.untyped_storage().data_ptr() for p in network.parameters()}
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        if tensor.untyped_storage().data_ptr() not in own:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -147,8 +149,10 @@ def memory() -> dict[str, object]:
     for n in SIZES:
         data = from_networkx(networkx.random_regular_graph(3, n, seed=0))
         batch, sets = torch.zeros(n, dtype=torch.long), ego_subgraphs(data.edge_index, n)
-        rows["ego-networks"].append(saved(lambda e=data.edge_index, b=batch, s=sets: near(None, e, b, subgraphs=s)))
-        rows["all pairs"].append(saved(lambda e=data.edge_index, b=batch: whole(None, e, b)))
+        rows["ego-networks"].append(
+            saved(lambda e=data.edge_index, b=batch, s=sets: near(None, e, b, subgraphs=s), near)
+        )
+        rows["all pairs"].append(saved(lambda e=data.edge_index, b=batch: whole(None, e, b), whole))
     slopes = {name: round(float(np.polyfit(np.log(SIZES), np.log(kept), 1)[0]), 3) for name, kept in rows.items()}
     ratio = [round(b / a, 2) for a, b in zip(rows["ego-networks"], rows["all pairs"], strict=True)]
     kept = {name: [round(value / 1e6, 3) for value in values] for name, values in rows.items()}
