@@ -19,6 +19,7 @@ from erlangen.groups import (
     Points,
     Scalar,
     Symmetric,
+    Symmetry,
     Vector,
 )
 
@@ -40,6 +41,18 @@ def test_a_dict():
     assert type(y) is dict and list(y) == ["pos", "charge"]
     assert gap(y["pos"], MOVED) <= 1e-15 and y["charge"] is CHARGE
     assert torch.equal(x["pos"], POS)
+
+
+def test_a_dict_with_whole_numbers_for_keys():
+    nodes = Symmetric("n")
+    promise = Symmetry(nodes, ({1: Nodes(nodes), 2: Nodes(nodes, order=2)},), {2: Nodes(nodes, order=2)})
+    x = {1: torch.arange(3.0)[:, None], 2: torch.arange(9.0).reshape(3, 3, 1)}
+    bound = promise.bind(x)
+    g = torch.tensor([1, 2, 0])
+    y = bound.inputs[0](g, x)
+    assert y[1][:, 0].tolist() == [2, 0, 1] and float(y[2][1, 2]) == 1 and bound.group == Symmetric(3)
+    with pytest.raises(ValueError, match="at least one action, got none"):
+        Fields.of({})
 
 
 def test_tuples_lists_and_named_tuples():

@@ -7,34 +7,48 @@ from typing import TYPE_CHECKING, Any
 
 from erlangen.graphs.contraction import Bank, ContractionPath, ContractionStep, contraction_sequence
 from erlangen.graphs.drawing import draw_multigraph
+from erlangen.graphs.ego import ego_subgraphs, whole_graphs
 from erlangen.graphs.expressivity import exactness_degree, is_computable, missing_polynomials
+from erlangen.graphs.ign import IGN2
 from erlangen.graphs.known_networks import NETWORKS, KnownNetwork, find_network
 from erlangen.graphs.multigraph import MarkedMultigraph
 from erlangen.graphs.multigraph_basis import enumerate_basis
+from erlangen.graphs.permutation_linear import PermutationEquivariantLinear
 from erlangen.graphs.polynomial_matrices import normalize_matrices, polynomial_matrices
 from erlangen.graphs.polynomial_pairs import normalize_pairs, polynomial_pairs
 from erlangen.graphs.polynomials import EquivariantPolynomials, PolynomialValues, evaluate
 from erlangen.graphs.ppgn import PPGN, PPGNBlock
 from erlangen.graphs.ppgn_plus_plus import PPGNPlusPlus
+from erlangen.graphs.spen import SPEN, SPENConv, pair_features
+from erlangen.graphs.subgraphs import Bag, Subgraphs
 
 if TYPE_CHECKING:
+    from erlangen.graphs.ego_transform import EgoSubgraphs
     from erlangen.graphs.polynomial_features import PolynomialFeatures
 
 __all__ = [
+    "Bag",
     "Bank",
     "ContractionPath",
     "ContractionStep",
+    "EgoSubgraphs",
     "EquivariantPolynomials",
+    "IGN2",
     "KnownNetwork",
     "MarkedMultigraph",
     "NETWORKS",
     "PPGN",
     "PPGNBlock",
     "PPGNPlusPlus",
+    "PermutationEquivariantLinear",
     "PolynomialFeatures",
     "PolynomialValues",
+    "SPEN",
+    "SPENConv",
+    "Subgraphs",
     "contraction_sequence",
     "draw_multigraph",
+    "ego_subgraphs",
     "enumerate_basis",
     "evaluate",
     "exactness_degree",
@@ -43,12 +57,15 @@ __all__ = [
     "missing_polynomials",
     "normalize_matrices",
     "normalize_pairs",
+    "pair_features",
     "polynomial_matrices",
     "polynomial_pairs",
+    "whole_graphs",
 ]
 
 # What extends a class of PyTorch Geometric: name -> module, loaded where it is asked for.
 _LAZY: dict[str, str] = {
+    "EgoSubgraphs": "erlangen.graphs.ego_transform",
     "PolynomialFeatures": "erlangen.graphs.polynomial_features",
 }
 

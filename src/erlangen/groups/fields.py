@@ -53,7 +53,7 @@ def as_action(value: Any, where: str) -> Action:
     if isinstance(value, Action):
         return value
     if isinstance(value, Mapping):
-        return Fields(**value)
+        return Fields.of(value)
     if isinstance(value, tuple | list):
         return Fields(*value)
     raise TypeError(f"{where}: an action, or a tuple or dict of actions, got {type(value).__name__}")
@@ -97,7 +97,23 @@ class Fields(Action):
             raise ValueError(
                 "Fields(...): either positional actions (for a tuple) or named ones (for a dict or data object)"
             )
-        given = dict(enumerate(positional)) if positional else named
+        self._read(dict(enumerate(positional)) if positional else named)
+
+    @classmethod
+    def of(cls, given: Mapping[Any, Any]) -> Fields:
+        """Actions by keys of any kind, for instance whole numbers.
+
+        >>> from erlangen.groups import Nodes, Symmetric
+        >>> Fields.of({1: Nodes(Symmetric(3)), 2: Nodes(Symmetric(3), order=2)})
+        Fields(1=Nodes(S(3)), 2=Nodes(S(3), order=2, features=1))
+        """
+        if not given:
+            raise ValueError("Fields.of(given): at least one action, got none")
+        out = object.__new__(cls)
+        out._read(given)
+        return out
+
+    def _read(self, given: Mapping[Any, Any]) -> None:
         pairs = {key: as_action(value, f"Fields({key})") for key, value in given.items() if value is not None}
         group = joint_group(tuple(pairs.values()))
         self._set(tuple((key, pull_back(action, group)) for key, action in pairs.items()))

@@ -86,6 +86,13 @@ CATALOG: tuple[Entry, ...] = (
         extras=("recipes", "graphs"),
         paper="Puny, Lim, Kiani, Maron, Lipman, Equivariant Polynomials for Graph Neural Networks, 2023",
     ),
+    Entry(
+        "spen",
+        "Networks on the ego-networks of a graph: what they tell apart, what they keep in memory, what they learn",
+        ("expressivity", "memory", "mutag", "proteins"),
+        extras=("recipes", "graphs"),
+        paper="Mitton, Murray-Smith, Subgraph Permutation Equivariant Networks, 2021",
+    ),
 )
 
 
