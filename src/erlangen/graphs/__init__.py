@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__: list[str] = []
+from erlangen.graphs.associativity import OperatorInputs, associativity_loss, identity_loss
+from erlangen.graphs.commutative import BinaryGRU, CommutativeOperator, SymmetricMLP
+from erlangen.graphs.segment_tree import PlanCache, SegmentTreePlan, lexicographic_order, segment_tree_reduce
+
+if TYPE_CHECKING:
+    from erlangen.graphs.lcm import LCMAggregation
+
+__all__ = [
+    "BinaryGRU",
+    "CommutativeOperator",
+    "LCMAggregation",
+    "OperatorInputs",
+    "PlanCache",
+    "SegmentTreePlan",
+    "SymmetricMLP",
+    "associativity_loss",
+    "identity_loss",
+    "lexicographic_order",
+    "segment_tree_reduce",
+]
 
 # What extends a class of PyTorch Geometric: name -> module, loaded where it is asked for.
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    "LCMAggregation": "erlangen.graphs.lcm",
+}
 
 
 def __getattr__(name: str) -> Any:
