@@ -129,6 +129,18 @@ class SegmentTreePlan:
         """Whether results come set by set, none missing."""
         return len(self.roots) == self.num_segments and bool((self.roots[1:] > self.roots[:-1]).all())
 
+    @cached_property
+    def leaves(self) -> tuple[Tensor | None, Tensor | None]:
+        """The elements of the first step in its order, and those of sets of one element; None for as they are.
+
+        The order of the elements and that of the first step are taken together: rows are gathered once.
+        """
+        first = self.levels[0].order if self.levels else None
+        if self.order is None:
+            return first, None
+        several, single = self.order.split([self.num_elements - self.num_single, self.num_single])
+        return several if first is None else several[first], single
+
     def matches(self, index: Int[Tensor, " elements"], num_segments: int) -> bool:
         """Whether this is the plan of that index."""
         if len(index) != self.num_elements or num_segments != self.num_segments or index.device != self.index.device:
@@ -223,15 +235,12 @@ def segment_tree_reduce(
         raise ValueError(f"plan: made for {plan.num_elements} elements, got {len(x)}")
     if identity is not None and tuple(identity.shape) != tuple(x.shape[1:]):
         raise ValueError(f"identity: shape ({x.shape[1]},), got {tuple(identity.shape)}")
-    channels, paired = x.shape[1], len(x) - plan.num_single
-    if plan.order is None:
-        rows, single = x[:paired], x[paired:]
-    else:
-        # Two gathers: a part of one would keep the whole of it.
-        rows, single = (x.index_select(0, part) for part in plan.order.split([paired, plan.num_single]))
-    done = [single]
-    for level in plan.levels:
-        if level.order is not None:
+    channels, several = x.shape[1], len(x) - plan.num_single
+    first, alone = plan.leaves
+    rows = x[:several] if first is None else x.index_select(0, first)
+    done = [x[several:] if alone is None else x.index_select(0, alone)]
+    for step, level in enumerate(plan.levels):
+        if step and level.order is not None:
             rows = rows.index_select(0, level.order)
         pairs, carried = rows.split([2 * level.num_pairs, len(rows) - 2 * level.num_pairs])
         combined = _combine(op, pairs.reshape(level.num_pairs, 2, channels))
