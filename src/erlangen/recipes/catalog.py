@@ -79,6 +79,13 @@ CATALOG: tuple[Entry, ...] = (
         ("oneshot", "articulated", "bound", "lambda"),
         paper="Atzmon, Huang, Williams, Litany, Approximately Piecewise E(3) Equivariant Point Networks, 2024",
     ),
+    Entry(
+        "lcm",
+        "Messages combined two by two in a tree by a learned operator, against fixed and recurrent aggregations",
+        ("second-minimum", "depth", "pna-multitask", "real-graphs"),
+        extras=("recipes", "graphs"),
+        paper="Ong, Veličković, Learnable Commutative Monoids for Graph Neural Networks, 2022",
+    ),
 )
 
 
