@@ -247,7 +247,7 @@ def _table(metrics: dict[str, list[float]], outcome: Outcome, config: Config) ->
         for n in SIZES:
             values = 100 * torch.tensor(metrics[f"{name}_n{n}"], dtype=torch.float64)
             cells.append(f"{values.mean():.1f}" + (f" ± {values.std():.1f}" if len(values) > 1 else ""))
-        cells.append(f"{mean(f'{name}_unchanged', 100):.0f}")
+        cells.append(f"{mean(f'{name}_unchanged', 100.0):.0f}")
         cells += [f"{mean(f'{name}_{w}'):.1e}" if name in LEARNED else None for w in ("defect", "relative")]
         rows.append([method.title, *cells, outcome.weights[name], round(mean(f"{name}_seconds"))])
     note = (
