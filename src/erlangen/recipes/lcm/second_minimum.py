@@ -2,8 +2,9 @@
 
 No sum, mean or maximum of features of single numbers is made for it; a recurrent network that reads one number after
 another can carry the two smallest along, and so can a binary operator on pairs of partial answers. Numbers are bits,
-and an answer counts if all of its bits are right. The learned operator is trained as it is, and with a weight on
-associativity, which warms up.
+and an answer counts if all of its bits are right. In large sets of few different numbers the second smallest is one of
+a few: what the most frequent answer alone would reach is shown beside what networks do. The learned operator is trained
+as it is, and with a weight on associativity, which warms up.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     outcome = Outcome()
     train = draw_sets(config.minimum_sets, (2, config.minimum_size), config.minimum_bits, 2 * seed)
     tests = {n: draw_sets(config.minimum_tests, (n, n), config.minimum_bits, 10**6 + 100 * seed + n) for n in SIZES}
+    outcome.metrics |= {f"constant_n{n}": most_frequent(sets) for n, sets in tests.items()}
     for name, method in METHODS.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -196,6 +198,16 @@ def _train(name: str, network: nn.Module, train: Sets, config: Config, seed: int
     return fitted.processor_seconds
 
 
+def most_frequent(sets: Sets) -> float:
+    """The share of sets with the most frequent second smallest number: what a constant answer can reach.
+
+    >>> most_frequent((torch.tensor([[0, 1], [1, 0], [2, 2]]), torch.tensor([2, 2, 2])))
+    0.6666666666666666
+    """
+    found = second_smallest(*sets)
+    return float(found.bincount().max()) / len(found)
+
+
 @torch.no_grad()
 def answers(network: SetNetwork, sets: Sets) -> Tensor:
     """The bits that a network answers."""
@@ -241,7 +253,8 @@ def _table(metrics: dict[str, list[float]], outcome: Outcome, config: Config) ->
     def mean(name: str, scale: float = 1.0) -> float:
         return scale * sum(metrics[name]) / len(metrics[name])
 
-    rows: list[list[Any]] = []
+    constant = [f"{mean(f'constant_n{n}', 100.0):.1f}" for n in SIZES]
+    rows: list[list[Any]] = [["the most frequent answer", *constant, "100", None, None, 0, 0]]
     for name, method in METHODS.items():
         cells: list[Any] = []
         for n in SIZES:
@@ -268,6 +281,8 @@ def _draw(metrics: dict[str, list[float]], config: Config, file: Path) -> None:
         values = 100 * torch.tensor([metrics[f"{name}_n{n}"] for n in SIZES])
         left.plot(SIZES, values.mean(1), "o-", color=f"C{colour}", label=method.title, markersize=4)
         left.fill_between(SIZES, values.amin(1), values.amax(1), color=f"C{colour}", alpha=0.15, linewidth=0)
+    constant = [100 * sum(metrics[f"constant_n{n}"]) / len(metrics[f"constant_n{n}"]) for n in SIZES]
+    left.plot(SIZES, constant, "--", color="0.5", label="the most frequent answer")
     left.set_xscale("log", base=2)
     left.set(xlabel="numbers in a set", ylabel="all bits right in %", ylim=(0, None), xlim=(2, SIZES[-1]))
     left.legend(fontsize=7)
