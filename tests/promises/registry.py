@@ -50,6 +50,7 @@ def classes_with_promises() -> Iterator[type]:
                 inspect.isclass(value)
                 and value.__module__ == info.name
                 and not name.startswith("_")
+                and not inspect.isabstract(value)
                 and promises(value)
             ):
                 yield value

@@ -102,4 +102,19 @@ SOURCES: dict[str, Source] = {
         ),
         licence="free for research",
     ),
+    **{
+        name.lower(): Source(
+            summary=summary,
+            publisher="https://github.com/kimiyoung/planetoid (data)",
+            folder=f"planetoid/{name}/raw",
+            files=tuple(
+                f"ind.{name.lower()}.{part}" for part in ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
+            ),
+            licence="MIT",
+        )
+        for name, summary in (
+            ("Cora", "Cora: 2708 papers on machine learning, who cites whom, and seven topics"),
+            ("CiteSeer", "CiteSeer: 3327 papers of computer science, who cites whom, and six topics"),
+        )
+    },
 }

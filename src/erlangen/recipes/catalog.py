@@ -93,6 +93,13 @@ CATALOG: tuple[Entry, ...] = (
         extras=("recipes", "graphs"),
         paper="Mitton, Murray-Smith, Subgraph Permutation Equivariant Networks, 2021",
     ),
+    Entry(
+        "lcm",
+        "Messages combined two by two in a tree by a learned operator, against fixed and recurrent aggregations",
+        ("second-minimum", "depth", "pna-multitask", "real-graphs"),
+        extras=("recipes", "graphs"),
+        paper="Ong, Veličković, Learnable Commutative Monoids for Graph Neural Networks, 2022",
+    ),
 )
 
 

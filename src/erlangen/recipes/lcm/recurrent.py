@@ -1,0 +1,61 @@
+"""The aggregation that learned trees are compared with: a recurrent network over the messages, one after another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch_geometric.nn.aggr import Aggregation
+
+
+class RecurrentAggregation(Aggregation):
+    """The last state of a GRU that reads the messages of each node, in random order while it learns.
+
+    Messages are packed, so that no state reads padding; packing sorts, and splits nothing.
+
+    Args:
+        channels: of messages and result.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gru = nn.GRU(channels, channels)
+
+    def reset_parameters(self) -> None:
+        self.gru.reset_parameters()
+
+    def forward(
+        self,
+        x: Tensor,
+        index: Tensor | None = None,
+        ptr: Tensor | None = None,
+        dim_size: int | None = None,
+        dim: int = -2,
+        max_num_elements: int | None = None,
+    ) -> Tensor:
+        assert index is not None and dim_size is not None
+        found = x.new_zeros(dim_size, x.shape[1])
+        if not len(x):
+            return found
+        order, sizes, sets = packing(index, dim_size, shuffle=self.training)
+        _, last = self.gru(PackedSequence(x[order], sizes))
+        return found.index_copy(0, sets, last[0])
+
+
+def packing(index: Tensor, num_sets: int, shuffle: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """How sets are packed: elements step by step, how many sets each step has, and the sets, the largest first.
+
+    >>> order, sizes, sets = packing(torch.tensor([1, 0, 1]), 3, shuffle=False)
+    >>> order.tolist(), sizes.tolist(), sets.tolist()
+    ([0, 1, 2], [2, 1], [1, 0])
+    """
+    counts = torch.bincount(index, minlength=num_sets)
+    sets = counts.argsort(descending=True, stable=True)[: int((counts > 0).sum())]
+    rank = torch.empty_like(counts)
+    rank[sets] = torch.arange(len(sets))
+    mixed = torch.randperm(len(index)) if shuffle else torch.arange(len(index))
+    by_set = mixed[index[mixed].argsort(stable=True)]
+    start = counts.cumsum(0) - counts
+    step = torch.arange(len(index)) - start[index[by_set]]
+    order = by_set[(step * num_sets + rank[index[by_set]]).argsort()]
+    return order, torch.bincount(step), sets
