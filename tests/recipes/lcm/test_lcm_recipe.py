@@ -136,13 +136,16 @@ def test_measures_of_a_network_that_knows_the_answer():
 def test_the_recurrent_aggregation_reads_each_set_alone():
     torch.manual_seed(0)
     aggregation = RecurrentAggregation(4).double().eval()
-    index = torch.tensor([3, 0, 3, 5, 0, 3, 3])
-    x = torch.randn(7, 4, generator=seeded()).double()
-    found = aggregation(x, index, dim_size=7)
-    for s in range(7):
-        own = x[index == s]
-        expected = aggregation.gru(own[:, None])[1][0, 0] if len(own) else torch.zeros(4).double()
-        assert (found[s] - expected).abs().max() < 1e-14
+    for index in (torch.tensor([3, 0, 3, 0, 0, 3, 3]), torch.tensor([3, 0, 3, 5, 0, 3, 3])):
+        x = torch.randn(7, 4, generator=seeded()).double()
+        found = aggregation(x, index, dim_size=7)
+        for s in range(7):
+            own = x[index == s]
+            expected = aggregation.gru(own[:, None])[1][0, 0] if len(own) else torch.zeros(4).double()
+            assert (found[s] - expected).abs().max() < 1e-14
+    alike = torch.tensor([4, 1, 1, 4])
+    packed = aggregation(torch.cat([x[:4], x[:1]]), torch.cat([alike, torch.tensor([0])]), dim_size=5)
+    assert (aggregation(x[:4], alike, dim_size=5)[1:] - packed[1:]).abs().max() < 1e-14
     assert aggregation(x[:0], index[:0], dim_size=3).shape == (3, 4)
     aggregation.train()
     torch.manual_seed(1)
