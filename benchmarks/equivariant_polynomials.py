@@ -9,12 +9,12 @@ with ``--save`` writes the same to results/equivariant_polynomials.json. Takes a
 """
 
 import argparse
+import functools
 import json
 import platform
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+import alternating
 import networkx as nx
 import numpy as np
 import opt_einsum
@@ -24,6 +24,7 @@ from erlangen.graphs import EquivariantPolynomials, MarkedMultigraph, missing_po
 
 HERE = Path(__file__).resolve().parent
 NODES, BATCH, ROUNDS = 25, 32, 10
+fastest = functools.partial(alternating.fastest, rounds=ROUNDS)
 SIZES = (500, 1000, 2000, 4000, 8000, 16000)
 
 
@@ -45,19 +46,6 @@ def one_by_one(graphs: list[MarkedMultigraph], X: torch.Tensor, path: bool) -> l
     """Each polynomial by itself, along the optimal path or from left to right."""
     with torch.backends.opt_einsum.flags(enabled=path, strategy="optimal" if path else None):
         return [torch.einsum(equation(graph), *[X] * graph.degree) for graph in graphs]
-
-
-def fastest(competitors: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """The least seconds of each, rounds alternating."""
-    for competitor in competitors.values():
-        competitor()
-    best = dict.fromkeys(competitors, float("inf"))
-    for _ in range(rounds):
-        for name, competitor in competitors.items():
-            start = time.process_time()
-            competitor()
-            best[name] = min(best[name], time.process_time() - start)
-    return best
 
 
 def together() -> dict[str, float]:

@@ -7,6 +7,7 @@ alternate between the competitors, and the least time of each counts, as other p
 should grow linearly, its exponent is fitted. Prints tables, and writes the same to results/frames.json.
 """
 
+import functools
 import itertools
 import json
 import platform
@@ -15,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import alternating
 import networkx as nx
 import numpy as np
 import torch
@@ -28,6 +30,7 @@ from erlangen.symmetrize import PCAFrame, SpectralFrame, symmetrize_points
 
 HERE = Path(__file__).resolve().parent
 BATCH, POINTS, ROUNDS = 256, 128, 7
+fastest = functools.partial(alternating.fastest, rounds=ROUNDS, clock=time.perf_counter)
 WIDTHS = (16, 32, 64, 128)
 GRAPHS, NODES = 11117, 8  # as many as GRAPH8c has, and as large
 
@@ -48,19 +51,6 @@ def looped(network: nn.Module, x: Tensor) -> Tensor:
         frames = [axes * sign for sign in signs]
         out.append(torch.stack([network(centred @ frame) @ frame.mT for frame in frames]).mean(0))
     return torch.stack(out)
-
-
-def fastest(competitors: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """The least seconds of each, rounds alternating."""
-    for competitor in competitors.values():
-        competitor()
-    best = dict.fromkeys(competitors, float("inf"))
-    for _ in range(rounds):
-        for name, competitor in competitors.items():
-            start = time.perf_counter()
-            competitor()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
 
 
 def forward(model: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], None]:

@@ -20,8 +20,8 @@ try:
 except ImportError:
     sys.exit(print("skipped: needs `pip install cuequivariance-torch`"))
 import torch
+from alternating import interleaved
 from gaunt_peers import irreps, no_grad, with_grad
-from gaunt_routes import interleaved
 from torch import nn
 
 from erlangen.o3 import GauntConv, GauntManyBody, GauntTensorProduct, real_spherical_harmonics

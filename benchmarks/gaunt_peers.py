@@ -17,8 +17,8 @@ from pathlib import Path
 
 import e3nn
 import torch
+from alternating import interleaved
 from e3nn import o3
-from gaunt_routes import interleaved
 from torch import nn
 
 from erlangen.o3 import GauntConv, GauntTensorProduct, gaunt_product

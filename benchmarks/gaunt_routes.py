@@ -11,7 +11,6 @@ results/gaunt_routes.json.
 import argparse
 import json
 import platform
-import time
 from pathlib import Path
 
 import torch
@@ -22,19 +21,6 @@ from erlangen.o3.route import choose
 
 HERE = Path(__file__).resolve().parent
 GRIDS = ("grid:gl", "grid:lebedev", "grid:interpolation", "grid:half")
-
-
-def interleaved(functions, rounds, clock=time.perf_counter):
-    """The least time of each function in milliseconds, over rounds in which all take their turn."""
-    least = [float("inf")] * len(functions)
-    for function in functions:
-        function()
-    for _ in range(rounds):
-        for k, function in enumerate(functions):
-            start = clock()
-            function()
-            least[k] = min(least[k], 1e3 * (clock() - start))
-    return least
 
 
 def forward(x, y, lmax, lmax_out, method):

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import e3nn
 import torch
+from alternating import interleaved
 from e3nn import nn as enn
 from e3nn import o3
-from gaunt_routes import interleaved
 from torch import Tensor, nn
 
 from erlangen.points import PONITA, PolynomialFeatures

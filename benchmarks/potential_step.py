@@ -10,8 +10,8 @@ import platform
 from pathlib import Path
 
 import torch
+from alternating import interleaved
 from e3nn import o3
-from gaunt_routes import interleaved
 from torch import Tensor, nn
 
 from erlangen.neighbours import radius_graph

@@ -9,12 +9,13 @@ the processor's on one thread. Prints tables; `--keep` writes them to results/pp
 """
 
 import argparse
+import functools
 import json
 import platform
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+import alternating
 import torch
 from torch import Tensor, nn
 from torch_geometric.utils import to_dense_adj
@@ -23,6 +24,7 @@ from erlangen.graphs import PPGN, PPGNBlock
 
 HERE = Path(__file__).resolve().parent
 BATCH, NODES, CHANNELS, BLOCKS, ROUNDS = 32, 24, 64, 3, 15
+fastest = functools.partial(alternating.fastest, rounds=ROUNDS)
 
 
 class ConvBlock(nn.Module):
@@ -75,19 +77,6 @@ class ConvNetwork(nn.Module):
         others = x.sum((-2, -1)) - diagonal
         n = sizes[:, None].to(x)
         return self.readout(torch.cat([diagonal / n, others / (n * (n - 1)).clamp_min(1)], 1))
-
-
-def fastest(competitors: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """The least seconds of each, rounds alternating."""
-    for competitor in competitors.values():
-        competitor()
-    best = dict.fromkeys(competitors, float("inf"))
-    for _ in range(ROUNDS):
-        for name, competitor in competitors.items():
-            start = time.process_time()
-            competitor()
-            best[name] = min(best[name], time.process_time() - start)
-    return best
 
 
 def compared(ours: Callable[[], Tensor], peer: Callable[[], Tensor]) -> dict[str, float]:

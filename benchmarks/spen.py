@@ -8,12 +8,13 @@ the data root from ERLANGEN_DATA. Prints tables, and writes the same to results/
 """
 
 import argparse
+import functools
 import json
 import platform
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+import alternating
 import networkx
 import numpy as np
 import torch
@@ -27,19 +28,7 @@ from erlangen.graphs import IGN2, SPEN, EgoSubgraphs, PermutationEquivariantLine
 
 HERE = Path(__file__).resolve().parent
 ROUNDS, SIZES = 15, (16, 32, 64, 128, 256, 512, 1024)
-
-
-def fastest(competitors: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """The least seconds of each, rounds alternating."""
-    for competitor in competitors.values():
-        competitor()
-    best = dict.fromkeys(competitors, float("inf"))
-    for _ in range(rounds):
-        for name, competitor in competitors.items():
-            start = time.process_time()
-            competitor()
-            best[name] = min(best[name], time.process_time() - start)
-    return best
+fastest = functools.partial(alternating.fastest, rounds=ROUNDS)
 
 
 def saved(call: Callable[[], object], network: nn.Module | None = None) -> int:

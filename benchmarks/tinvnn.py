@@ -7,13 +7,13 @@ times are the processor's, on one thread, as other programs add to wall time. Wh
 exponent is fitted. Prints tables, and writes the same to results/tinvnn.json.
 """
 
+import functools
 import json
 import platform
-import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
+import alternating
 import numpy as np
 import torch
 from sklearn.manifold import MDS, ClassicalMDS
@@ -25,6 +25,7 @@ from erlangen.symmetrize.principal import small_eigh
 
 HERE = Path(__file__).resolve().parent
 BATCH, POINTS, ROUNDS = 256, 1024, 15
+fastest = functools.partial(alternating.fastest, rounds=ROUNDS)
 SIZES = (256, 512, 1024, 2048, 4096)
 
 
@@ -32,19 +33,6 @@ def skewed(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """Anisotropic clouds with large odd moments."""
     x = torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return ((x + 0.3 * x**2) * torch.arange(shape[-1], 0, -1)).to(dtype)
-
-
-def fastest(competitors: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """The least seconds of each, rounds alternating."""
-    for competitor in competitors.values():
-        competitor()
-    best = dict.fromkeys(competitors, float("inf"))
-    for _ in range(rounds):
-        for name, competitor in competitors.items():
-            start = time.process_time()
-            competitor()
-            best[name] = min(best[name], time.process_time() - start)
-    return best
 
 
 def a_batch() -> dict[str, float]:
