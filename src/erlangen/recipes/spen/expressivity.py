@@ -91,18 +91,20 @@ def _told_apart(name: str, hops: str, which: str) -> Claim:
 def _fewer(name: str, hops: str) -> Claim:
     return Claim(
         f"expressivity-graph8c-{name}",
-        f"Of all {TITLES['graph8c']}, ego-networks of {hops} take less than half as many pairs for the same as all "
-        "pairs of nodes do.",
+        f"Of all {TITLES['graph8c']}, ego-networks of {hops} take less than half as many pairs for the same as "
+        "messages or all pairs of nodes do, whichever take fewer.",
         "<",
         margin=0.0,
         required_seeds=3,
         experiment=NAME,
         ours=f"graph8c_{name}",
-        baseline="graph8c_global_half",
+        baseline="graph8c_half",
     )
 
 
-# Written before the first run.
+# Written before the first run, but for two things. Networks on small graphs had three layers in a pilot, too few for
+# messages to see all that colour refinement sees. And the baseline of the last two was the network on all pairs alone,
+# of which rounding hides differences that messages show: the better of both is harder to beat.
 CLAIMS = (
     _told_apart("one", "one hop", "the two pairs whose neighbourhoods differ"),
     _told_apart("two", "two hops", "all four pairs"),
@@ -151,7 +153,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
     for name in COUNTED:
         metrics[f"{source(config)}_{name}"] = float(len(alike(embedded(network(name, config, seed, DEEP), graphs))))
         tick()
-    metrics[f"{source(config)}_global_half"] = metrics[f"{source(config)}_global"] / 2
+    metrics[f"{source(config)}_half"] = min(metrics[f"{source(config)}_{name}"] for name in ("gin", "global")) / 2
     return Outcome(metrics, apart, len(graphs))
 
 
