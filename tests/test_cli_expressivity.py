@@ -64,6 +64,7 @@ def test_the_table_of_networks(capsys):
     "arguments, said",
     [
         (["transformer"], "BANK is 'transformer'; it takes node, edge, a number from 1, 'table' or a network: GCN"),
+        (["²"], "BANK is '²'; it takes node, edge, a number from 1"),
         (["edge", "--degree", "8"], "--degree is 8; it takes 1 to 7"),
         (["gin", "--order", "2"], "--order 2: GIN computes no numbers of pairs"),
         (["edge", "--degree", "5", "--out", "picture.gif"], "--out picture.gif: path ends in '.gif'"),

@@ -263,6 +263,11 @@ def test_wrong_banks_and_paths_are_refused(monkeypatch):
         path_along(path, (0,))
     with pytest.raises(ValueError, match=r"order\): 0 \(graph\)"):
         exactness_degree("node", 3)
+    for degree in (-1, 8, 2.0, True):
+        with pytest.raises(ValueError, match=r"exactness_degree\(max_degree\): a whole number from 0 to 7, got"):
+            exactness_degree("node", 1, degree)
+        with pytest.raises(ValueError, match=r"missing_polynomials\(max_degree\): a whole number from 0 to 7, got"):
+            missing_polynomials("node", degree)
     clique = MarkedMultigraph(20, tuple(itertools.combinations(range(20), 2)))
     assert contraction_sequence(clique).width == 19
     assert not is_computable(clique, 3)

@@ -8,14 +8,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Batch, Data, InMemoryDataset
 from torch_geometric.loader import DataLoader
 from torch_geometric.utils import k_hop_subgraph
 
 from erlangen.data import data_root
 from erlangen.data.tu import load_tu
-from erlangen.graphs import EgoSubgraphs, Subgraphs, ego_subgraphs, whole_graphs
+from erlangen.graphs import EgoSubgraphs, SubgraphData, Subgraphs, ego_subgraphs, whole_graphs
 from erlangen.graphs.ego import require_graph
+
+EDGE = torch.tensor([[0, 1], [1, 0]])
 
 
 def edges_of(graph):
@@ -74,6 +76,62 @@ def test_batches_of_the_transform_are_the_sets_of_the_batch():
     assert torch.equal(batch[2].subgraph_pair, made[2].subgraph_pair)  # taken apart again
 
 
+def test_a_batch_is_transformed_graph_by_graph():
+    star = torch.tensor([[0] * 9 + [*range(1, 10)], [*range(1, 10)] + [0] * 9])
+    graphs = [Data(edge_index=star, num_nodes=10), Data(edge_index=star, num_nodes=10)]
+    transform = EgoSubgraphs(max_size=4, seed=1)  # what is drawn in one graph has nothing to do with the others
+    batch = transform(Batch.from_data_list(graphs))
+    for part, graph in zip(batch.to_data_list(), graphs, strict=True):
+        assert all(torch.equal(part[name], value) for name, value in Subgraphs.of(transform(graph)).fields().items())
+
+
+class Rooted(SubgraphData):
+    def __inc__(self, key, value, *args, **kwargs):
+        return self.num_nodes if key == "root" else super().__inc__(key, value, *args, **kwargs)
+
+
+class Foreign(Data):
+    """Might number fields in its own way."""
+
+
+def test_graphs_of_other_classes_keep_their_numbering_or_are_refused():
+    graph = EgoSubgraphs()(Rooted(edge_index=EDGE, num_nodes=2, root=torch.tensor([1])))
+    batch = Batch.from_data_list([graph, graph])
+    assert batch.root.tolist() == [1, 3] and batch.subgraph_pair.tolist() == [0, 1, 2, 3] * 2 + [4, 5, 6, 7] * 2
+    with pytest.raises(TypeError, match=r"extends erlangen.graphs.SubgraphData, got Foreign"):
+        EgoSubgraphs()(Foreign(edge_index=EDGE, num_nodes=2))
+
+
+class Stored(InMemoryDataset):
+    def __init__(self, root):
+        super().__init__(root)
+        self.load(self.processed_paths[0])
+
+    @property
+    def processed_file_names(self):
+        return "graphs.pt"
+
+    def process(self):
+        graphs = [Data(edge_index=random_graph(n, 0.5, n), num_nodes=n) for n in (3, 5)]
+        self.save([EgoSubgraphs()(graph) for graph in graphs], self.processed_paths[0])
+
+
+@pytest.mark.filterwarnings("ignore:Weights only load failed")
+def test_data_sets_on_disk_keep_what_numbers_batches(tmp_path):
+    for stored in (Stored(str(tmp_path)), Stored(str(tmp_path))):  # made, then read
+        batch = next(iter(DataLoader(stored, batch_size=2)))
+        expected = ego_subgraphs(batch.edge_index, 8)
+        assert all(torch.equal(batch[name], value) for name, value in expected.fields().items())
+
+
+def test_sets_of_short_integers_are_those_of_long_ones():
+    node, size = torch.tensor([0, 69_999]), torch.tensor([2])  # the square of the number of nodes takes 33 bits
+    for one in (Subgraphs.from_sets(node, size, 70_000), Subgraphs.from_sets(node.int(), size.int(), 70_000)):
+        assert one.pair_index.tolist() == [[0, 0, 69_999, 69_999], [0, 69_999, 0, 69_999]]
+        assert one.find_pairs(node.int()[:, None]).tolist() == [1]
+        assert one == one and one != Subgraphs.from_sets(node, size, 70_000)
+
+
 def test_loops_and_repeated_edges_change_nothing_and_short_integers_do():
     edge_index = random_graph(8, 0.4, 1)
     plain = ego_subgraphs(edge_index, 8)
@@ -123,9 +181,6 @@ def test_drawn_parts_are_parts():
     assert all(set(few) <= set(many) and len(few) == min(5, len(many)) for few, many in zip(part, whole, strict=True))
 
 
-EDGE = torch.tensor([[0, 1], [1, 0]])
-
-
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -143,6 +198,9 @@ EDGE = torch.tensor([[0, 1], [1, 0]])
         (lambda: EgoSubgraphs()(Data(num_nodes=3)), ValueError, "edge_index, which may be empty, got None"),
         (lambda: EgoSubgraphs()(Data(edge_index=EDGE[:, :0], num_nodes=0)), ValueError, "at least one node"),
         (lambda: Subgraphs.of(Data(edge_index=EDGE)), ValueError, "no field 'subgraph_node'; apply EgoSubgraphs"),
+        (lambda: Subgraphs.from_sets(EDGE[0], EDGE[0], 2), ValueError, "2 members.* 1 in all, the smallest 0"),
+        (lambda: Subgraphs.from_sets(EDGE[0], EDGE[0][1:], 2), ValueError, "make 2 members in all, got 1 in all"),
+        (lambda: Subgraphs.from_sets(EDGE[0], 2 * EDGE[0][1:], 1), ValueError, "numbers of 1 nodes.* got 0 to 1"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(make, error, message):

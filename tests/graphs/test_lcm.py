@@ -66,6 +66,7 @@ def test_indices_borders_and_plans_agree():
     assert torch.equal(aggregation(x, index.int(), dim_size=len(COUNTS)), expected)
     plan = SegmentTreePlan.from_index(index, len(COUNTS))
     assert torch.equal(aggregation(x, index, dim_size=len(COUNTS), plan=plan), expected)
+    assert torch.equal(aggregation(x, plan=plan), expected)  # instead of both
     assert torch.equal(aggregation.forward(x, plan=plan), expected)
     assert torch.equal(aggregation(x, index, dim=0, max_num_elements=16), expected)
     assert expected[0].abs().sum() == expected[5].abs().sum() == 0

@@ -113,6 +113,11 @@ def test_graphs_that_are_not_simple_are_refused():
         PolynomialFeatures([MarkedMultigraph(3, ((0, 1), (1, 2)), (0, 1, 2))])
 
 
+def test_edges_are_whole_numbers():
+    with pytest.raises(TypeError, match=r"edge_index of whole numbers, got torch.float32"):
+        PolynomialFeatures([])(Data(edge_index=torch.tensor([[0.0, 1.0], [1.0, 0.0]]), num_nodes=2))
+
+
 def test_the_empty_graph_and_a_star_of_many_leaves():
     empty = PolynomialFeatures(TWELVE)(Data(x=torch.ones(0, 1), edge_index=torch.zeros(2, 0, dtype=torch.long)))
     assert empty.graph_polynomials.tolist() == [[0.0]] and empty.pair_polynomials.shape == (0, 10)

@@ -293,6 +293,39 @@ def test_a_star_is_counted_or_refused_by_name():
         EquivariantPolynomials([TRIANGLE], simple=True).on_edges(star, leaves + 1)
 
 
+def test_places_that_64_bits_do_not_number_are_refused():
+    clique = MarkedMultigraph(5, tuple(itertools.combinations(range(5), 2)))
+    values = EquivariantPolynomials([clique], simple=True)
+    assert values.largest == 4
+    for n, step in ((1000, 199), (50_000, 9_999)):  # a clique of six nodes far apart
+        edge_index = torch.combinations(torch.arange(6) * step).T
+        assert values.on_edges(torch.cat([edge_index, edge_index.flip(0)], 1), n).graph.tolist() == [720]
+    edge_index = torch.combinations(torch.arange(6) * 13_999).T
+    with pytest.raises(ValueError, match=r"fewer than 2\^63 places, got 4 axes of length 70000"):
+        values.on_edges(torch.cat([edge_index, edge_index.flip(0)], 1), 70_000)
+
+
+def test_edges_that_are_not_as_promised_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    both = torch.tensor([[0, 1, 1, 2, 2, 0], [1, 0, 2, 1, 0, 2]])
+    simple, symmetric, plain = (
+        EquivariantPolynomials([TRIANGLE], **promise) for promise in ({"simple": True}, {"symmetric": True}, {})
+    )
+    loop = torch.cat([both, torch.tensor([[1], [1]])], 1)
+    assert plain.on_edges(both[:, ::2], 3).graph.tolist() == [3]
+    assert symmetric.on_edges(loop, 3).graph.tolist() == [6 + 3 * 2 + 1] == plain.on_edges(loop, 3).graph.tolist()
+    for values, edges, message in (
+        (plain, both[:, [0, 0]], "each edge once"),
+        (symmetric, both[:, ::2], "both directions, as promised"),
+        (simple, both[:, :5], "both directions, as promised"),
+        (simple, loop, "no loops, as simple=True promises"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            values.on_edges(edges, 3)
+    with pytest.raises(TypeError, match=r"whole numbers, got torch.float32"):
+        plain.on_edges(both.float(), 3)
+
+
 def test_refused_matrices(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a user's own calls are not checked by it
     A = adjacency(4)

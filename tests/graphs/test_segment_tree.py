@@ -231,7 +231,7 @@ def test_lexicographic_order_is_that_of_lists():
 
 
 # ---------------------------------------------------------------- plans
-def test_a_cache_takes_a_plan_again_for_the_same_index_alone():
+def test_a_cache_takes_a_plan_again_for_the_same_index_alone(monkeypatch):
     cache = PlanCache(2)
     index = torch.tensor([0, 2, 2, 0])
     plan = cache.plan(index, 3)
@@ -243,6 +243,10 @@ def test_a_cache_takes_a_plan_again_for_the_same_index_alone():
     index[0] = 1  # the same tensor, another index
     assert cache.plan(index, 3).counts.tolist() == [1, 1, 2]
     assert len(cache.plans) == 2
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    for wrong in (index.double(), index[None]):  # also where the plan of these numbers is there
+        with pytest.raises((TypeError, ValueError), match=r"index: (integers|one axis), got"):
+            cache.plan(wrong, 3)
 
 
 def test_plans_do_not_notice_that_their_index_is_changed():

@@ -271,6 +271,18 @@ def test_the_weights_of_the_card():
     assert sum(p.numel() for p in IGN2(7, 16, 3, 2).parameters()) == 20530
 
 
+@pytest.mark.parametrize("kind", [SPEN, IGN2])
+def test_graphs_without_nodes_at_the_end_are_counted(kind):
+    net, (x, edge_index) = network(kind), some(4, 0.9)
+    batch = torch.ones(4, dtype=torch.long)  # the first has none either
+    found = net(x, edge_index, batch, batch_size=4)
+    torch.testing.assert_close(found[:2], net(x, edge_index, batch))
+    torch.testing.assert_close(found[2:], found[:1].expand(2, -1))
+    assert not torch.allclose(found[0], found[1])
+    with pytest.raises(ValueError, match=r"batch_size\): at least 2, as batch tells, got 1"):
+        net(x, edge_index, batch, batch_size=1)
+
+
 X, EDGES = some(4, 0.9)
 ONE = torch.zeros(4, dtype=torch.long)
 NAN = torch.full((EDGES.shape[1], 1), float("nan"), dtype=DOUBLE)

@@ -77,7 +77,7 @@ def _network(bank: str) -> KnownNetwork:
     if bank in ("node", "edge"):
         name = {"node": "message passing", "edge": "PPGN"}[bank]
         return KnownNetwork(name, bank, (0, 1, 2), "")
-    if bank.isdigit() and int(bank) >= 1:
+    if bank.isdecimal() and int(bank) >= 1:
         return KnownNetwork(f"folklore networks of order {bank}", int(bank), (0, 1, 2), "")
     try:
         return find_network(bank)

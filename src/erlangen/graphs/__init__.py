@@ -26,7 +26,7 @@ from erlangen.graphs.spen import SPEN, SPENConv, pair_features
 from erlangen.graphs.subgraphs import Bag, Subgraphs
 
 if TYPE_CHECKING:
-    from erlangen.graphs.ego_transform import EgoSubgraphs
+    from erlangen.graphs.ego_transform import EgoSubgraphs, SubgraphData
     from erlangen.graphs.lcm import LCMAggregation
     from erlangen.graphs.polynomial_features import PolynomialFeatures
 
@@ -55,6 +55,7 @@ __all__ = [
     "SPEN",
     "SPENConv",
     "SegmentTreePlan",
+    "SubgraphData",
     "Subgraphs",
     "SymmetricMLP",
     "associativity_loss",
@@ -83,6 +84,7 @@ _LAZY: dict[str, str] = {
     "EgoSubgraphs": "erlangen.graphs.ego_transform",
     "LCMAggregation": "erlangen.graphs.lcm",
     "PolynomialFeatures": "erlangen.graphs.polynomial_features",
+    "SubgraphData": "erlangen.graphs.ego_transform",
 }
 
 

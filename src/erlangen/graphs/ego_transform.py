@@ -12,7 +12,10 @@ from erlangen.graphs.subgraphs import MOST_PAIRS, NODE, PAIR, PAIR_INDEX
 
 
 class SubgraphData(Data):
-    """A graph that holds sets of its nodes; in a batch their nodes and pairs are numbered on, as edges are."""
+    """A graph that holds sets of its nodes; in a batch their nodes and pairs are numbered on, as edges are.
+
+    :class:`EgoSubgraphs` makes it of plain ``Data``. A class of graphs of your own that is to hold sets extends it.
+    """
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
         """How far the numbers of the next graph are shifted."""
@@ -38,6 +41,8 @@ class EgoSubgraphs(BaseTransform):
 
     Raises:
         ValueError: when called, for a graph without nodes, edges that go one way, or too many pairs.
+        TypeError: when called, for a graph of a class of its own that does not extend `SubgraphData`: batches would be
+            numbered by the rules of one of the two alone.
 
     Source: Mitton, Murray-Smith, "Subgraph Permutation Equivariant Networks", 2021.
 
@@ -55,18 +60,24 @@ class EgoSubgraphs(BaseTransform):
     ) -> None:
         self.num_hops, self.max_size, self.max_pairs, self.seed = num_hops, max_size, max_pairs, seed
 
-    def forward(self, data: Data) -> Data:
+    def forward(self, data: Any) -> Any:
         """The graph with the tensors; a batch stays a batch."""
+        if isinstance(data, Batch):
+            return Batch.from_data_list([self.forward(graph) for graph in data.to_data_list()])
+        if type(data) is not Data and not isinstance(data, SubgraphData):
+            raise TypeError(
+                f"EgoSubgraphs(data): Data or a class that extends erlangen.graphs.SubgraphData, got "
+                f"{type(data).__name__}"
+            )
         if data.edge_index is None:
             raise ValueError("EgoSubgraphs(data): a graph with an edge_index, which may be empty, got None")
         found = ego_subgraphs(
             data.edge_index, int(data.num_nodes or 0), self.num_hops, self.max_size, self.max_pairs, self.seed
         )
-        graph = data if isinstance(data, Batch) else SubgraphData.from_dict(data.to_dict())
+        graph = data if isinstance(data, SubgraphData) else SubgraphData.from_dict(data.to_dict())
         for name, tensor in found.fields().items():
             graph[name] = tensor
-        if not isinstance(data, Batch):
-            graph.num_nodes = data.num_nodes
+        graph.num_nodes = data.num_nodes
         return graph
 
     def __repr__(self) -> str:

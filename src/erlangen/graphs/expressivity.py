@@ -7,7 +7,7 @@ from itertools import chain, combinations, permutations
 
 from erlangen.graphs.contraction import Bank, bank_width, elimination_order
 from erlangen.graphs.multigraph import Edge, MarkedMultigraph
-from erlangen.graphs.multigraph_basis import enumerate_basis, require_order
+from erlangen.graphs.multigraph_basis import MAX_SIMPLE_DEGREE, enumerate_basis, require_order
 
 
 def is_computable(graph: MarkedMultigraph, bank: Bank, given: Sequence[MarkedMultigraph] = ()) -> bool:
@@ -56,7 +56,7 @@ def missing_polynomials(
         Canonical simple graphs, by degree, then by order.
 
     Raises:
-        ValueError: for another bank or order, or a degree above 7.
+        ValueError: for another bank or order, or a degree that is not from 0 to 7.
 
     Source: Puny, Lim, Kiani, Maron, Lipman, "Equivariant Polynomials for Graph Neural Networks", 2023.
 
@@ -67,6 +67,7 @@ def missing_polynomials(
         12
     """
     bank_width(bank)
+    _require_degree("missing_polynomials(max_degree)", max_degree)
     orders = (order,) if isinstance(order, int) else tuple(order)
     for one in orders:
         require_order(one, "missing_polynomials(order)")
@@ -92,7 +93,7 @@ def exactness_degree(bank: Bank, order: int, max_degree: int = 6, given: Sequenc
         given: polynomials that the networks have as inputs, see :func:`is_computable`.
 
     Raises:
-        ValueError: for another bank or order, or a degree above 7.
+        ValueError: for another bank or order, or a degree that is not from 0 to 7.
 
     Example:
         >>> [exactness_degree("node", 1), exactness_degree("node", 2)]
@@ -102,11 +103,17 @@ def exactness_degree(bank: Bank, order: int, max_degree: int = 6, given: Sequenc
     """
     bank_width(bank)
     require_order(order, "exactness_degree(order)")
+    _require_degree("exactness_degree(max_degree)", max_degree)
     for degree in range(1, max_degree + 1):
         graphs = enumerate_basis(degree, order, simple=True, connected=True)
         if not all(is_computable(graph, bank, given) for graph in graphs):
             return degree - 1
     return max_degree
+
+
+def _require_degree(name: str, degree: int) -> None:
+    if isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= MAX_SIMPLE_DEGREE:
+        raise ValueError(f"{name}: a whole number from 0 to {MAX_SIMPLE_DEGREE}, got {degree!r}")
 
 
 def _is_computable(graph: MarkedMultigraph, filled: frozenset[Edge], width: int, known: set[MarkedMultigraph]) -> bool:

@@ -39,7 +39,7 @@ class KnownNetwork:
             max_degree: where to stop; an answer of this size says "at least".
 
         Raises:
-            ValueError: for another order, or a degree above 7.
+            ValueError: for another order, or a degree that is not from 0 to 7.
         """
         if order not in self.orders:
             return None

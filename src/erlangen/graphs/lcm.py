@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -114,6 +115,21 @@ class LCMAggregation(Aggregation):
         self.operator.reset_parameters()
         if self.identity is not None:
             nn.init.zeros_(self.identity)
+
+    def __call__(
+        self,
+        x: Tensor,
+        index: Tensor | None = None,
+        ptr: Tensor | None = None,
+        dim_size: int | None = None,
+        dim: int = -2,
+        **kwargs: Any,
+    ) -> Tensor:
+        """As `forward`; PyTorch Geometric takes elements without an index for one set, unless there is a plan."""
+        plan = kwargs.get("plan")
+        if plan is not None and index is None and ptr is None:
+            index, dim_size = plan.index, plan.num_segments if dim_size is None else dim_size
+        return super().__call__(x, index, ptr=ptr, dim_size=dim_size, dim=dim, **kwargs)
 
     def forward(
         self,

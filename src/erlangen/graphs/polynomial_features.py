@@ -42,6 +42,7 @@ class PolynomialFeatures(BaseTransform):
     Raises:
         ValueError: for a multigraph with more than two marks; when called, for edges with a node that is not there, or
             a graph that is directed, or has loops or repeated edges: polynomials of simple graphs are not enough there.
+        TypeError: when called, for edges that are no whole numbers.
 
     Source: Puny, Lim, Kiani, Maron, Lipman, "Equivariant Polynomials for Graph Neural Networks", 2023.
 
@@ -108,10 +109,13 @@ def simple_edges(data: Any) -> tuple[Tensor, int]:
     Raises:
         ValueError: for data without edges' ends, edges with a node that is not there, or a graph that is directed, or
             has loops or repeated edges.
+        TypeError: for edges that are no whole numbers.
     """
     edge_index = data.edge_index if "edge_index" in data else None
     if edge_index is None:
         raise ValueError(f"PolynomialFeatures(data): a graph with edge_index, got {data}")
+    if edge_index.is_floating_point():
+        raise TypeError(f"PolynomialFeatures(data): an edge_index of whole numbers, got {edge_index.dtype}")
     n, (row, column) = data.num_nodes or 0, edge_index.long()
     if len(row) and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < n:
         raise ValueError(

@@ -23,10 +23,10 @@ TOGETHER = 1 << 19
 def evaluate(
     graph: MarkedMultigraph, X: Num[Tensor, "*batch rows columns"], mask: Bool[Tensor, "*batch nodes"] | None = None
 ) -> Num[Tensor, "*values"]:
-    """The polynomial of a multigraph at matrices, in their dtype; integers are counted exactly.
+    """The polynomial of a multigraph at matrices, in their dtype; integers are counted exactly as far as it reaches.
 
-    Values grow as fast as the number of rows to the power of the number of unmarked nodes: count large graphs in int64
-    or float64.
+    Values grow as fast as the number of rows to the power of the number of unmarked nodes, and integers that do not fit
+    wrap around: count large graphs in int64 or float64.
 
     Args:
         graph: the multigraph, with at most two marks.
@@ -167,17 +167,21 @@ class EquivariantPolynomials(nn.Module):
             dtype: in which values are computed.
 
         Raises:
-            ValueError: for polynomials with loops unless ``simple``, edges with a node that is not there, or a product
-                with too many entries.
+            ValueError: for polynomials with loops unless ``simple``, edges with a node that is not there, that are
+                repeated or not symmetric or simple as promised, or a product with too many entries.
+            TypeError: for edges that are no whole numbers.
         """
         if any(a == b for graph in self._planned for a, b in graph.edges):
             raise ValueError("EquivariantPolynomials.on_edges: polynomials without loops; forward takes those")
+        if edge_index.is_floating_point():
+            raise TypeError(f"EquivariantPolynomials.on_edges(edge_index): whole numbers, got {edge_index.dtype}")
         edge_index = edge_index.long()
         if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < num_nodes:
             raise ValueError(
                 f"EquivariantPolynomials.on_edges(edge_index): nodes 0 to {num_nodes - 1}, got "
                 f"{int(edge_index.min())} to {int(edge_index.max())}"
             )
+        self._require_edges(edge_index, num_nodes)
         ones = torch.ones(edge_index.shape[1], dtype=dtype, device=edge_index.device)
         tensors = [SparseTensor(edge_index, ones, num_nodes)]
         for operation in self._plan.operations:
@@ -219,6 +223,16 @@ class EquivariantPolynomials(nn.Module):
                 "EquivariantPolynomials(X): matrices of zeros and ones with a zero diagonal, as simple=True promises, "
                 "got others"
             )
+
+    def _require_edges(self, edge_index: Tensor, num_nodes: int) -> None:
+        name, (source, target) = "EquivariantPolynomials.on_edges(edge_index)", edge_index
+        there = (source * num_nodes + target).sort().values
+        if bool((there[1:] == there[:-1]).any()):
+            raise ValueError(f"{name}: each edge once, got some again")
+        if self.symmetric and not torch.equal(there, (target * num_nodes + source).sort().values):
+            raise ValueError(f"{name}: each edge in both directions, as promised, got some that go one way")
+        if self.simple and bool((source == target).any()):
+            raise ValueError(f"{name}: no loops, as simple=True promises, got some")
 
     @property
     def largest(self) -> int:

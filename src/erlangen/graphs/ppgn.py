@@ -42,7 +42,7 @@ class PPGNBlock(nn.Module):
         M = \mathrm{MLP}_1(Z)\, \mathrm{MLP}_2(Z), \qquad Z'' = W [Z, M] + b
 
     The perceptrons act on every pair alone: two linear layers, each followed by ReLU. The product runs over the nodes
-    of a graph: places of padding add nothing to it, whatever they hold.
+    of a graph: places of padding add nothing to it, whatever finite numbers they hold.
 
     With ``identity``, the matrix of ones on the diagonal is appended to the input first; with ``transpose``, the first
     perceptron reads :math:`[Z, Z^T]`. These two let the network read loops and directions: PPGN++ has both.

@@ -190,6 +190,7 @@ class PlanCache:
 
     def plan(self, index: Int[Tensor, " elements"], num_segments: int | None = None) -> SegmentTreePlan:
         """The plan of an index, see :meth:`SegmentTreePlan.from_index`."""
+        index = _integers(index, "index")
         for place, plan in enumerate(self.plans):
             if plan.matches(index, plan.num_segments if num_segments is None else num_segments):
                 # Without a number of sets, a plan with empty sets at its end is another one.

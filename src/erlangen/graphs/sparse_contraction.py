@@ -42,7 +42,8 @@ def sparse_einsum(equation: str, *operands: SparseTensor) -> SparseTensor:
         operands: the tensors.
 
     Raises:
-        ValueError: if the product has more than 2^27 entries.
+        ValueError: if the product has more than 2^27 entries, or a tensor so many places that 64 bits do not number
+            them.
 
     Example:
         >>> path = SparseTensor(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), torch.ones(4), 3)
@@ -90,6 +91,11 @@ def _join(letters: list[str], operands: tuple[SparseTensor, ...], equation: str)
 
 
 def _key(index: Tensor, size: int) -> Tensor:
+    if size ** len(index) >= 1 << 63:
+        raise ValueError(
+            f"sparse_einsum: tensors of fewer than 2^63 places, got {len(index)} axes of length {size}; take smaller "
+            "graphs, or polynomials of less width"
+        )
     key = index.new_zeros(index.shape[1])
     for row in index:
         key = key * size + row

@@ -205,6 +205,7 @@ class SPEN(nn.Module):
         batch: Int[Tensor, " nodes"] | None = None,
         edge_attr: Float[Tensor, "edges in_edge"] | None = None,
         subgraphs: Subgraphs | None = None,
+        batch_size: int | None = None,
     ) -> Float[Tensor, "graphs num_classes"]:
         """The numbers of each graph.
 
@@ -214,13 +215,18 @@ class SPEN(nn.Module):
             batch: the graph of each node, ascending; one graph by default.
             edge_attr: features of edges; None without any.
             subgraphs: found before, as ``Subgraphs.of(data)`` of what :class:`EgoSubgraphs` made.
+            batch_size: number of graphs, where the last ones may have no nodes.
         """
         x, batch = self._read(x, edge_index, batch, edge_attr)
         if subgraphs is None:
             subgraphs = self.subgraphs(edge_index, batch)
         elif subgraphs.num_nodes != len(batch):
             raise ValueError(f"{type(self).__name__}(subgraphs): of {len(batch)} nodes, got {subgraphs.num_nodes}")
-        graphs = int(batch[-1]) + 1
+        graphs = int(batch[-1]) + 1 if batch_size is None else batch_size
+        if graphs <= int(batch[-1]):
+            raise ValueError(
+                f"{type(self).__name__}(batch_size): at least {int(batch[-1]) + 1}, as batch tells, got {batch_size}"
+            )
         features = {2: pair_features(x, edge_index, subgraphs, edge_attr)}
         places = {1: batch, 2: batch[subgraphs.pair_index[0]]} if self.norm == "graph" else {}
         for conv, norms in zip(self.convs, self.norms, strict=True):

@@ -32,7 +32,7 @@ class Bag(NamedTuple):
     pair: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subgraphs:
     """Sets of nodes, and the list of all pairs of nodes (both orders, and each with itself) that share a set.
 
@@ -74,8 +74,18 @@ class Subgraphs:
             max_pairs: most places, the sum of the squares of all sizes.
 
         Raises:
-            ValueError: if there are more places than that.
+            ValueError: if there are more places than that, a member is no node, or the sizes do not fit the members.
         """
+        node, size = node.long(), size.long()
+        if (len(size) and int(size.min()) < 1) or int(size.sum()) != len(node):
+            raise ValueError(
+                f"Subgraphs(size): numbers from 1 that make {len(node)} members in all, got {int(size.sum())} in all"
+                + (f", the smallest {int(size.min())}" if len(size) else "")
+            )
+        if len(node) and not 0 <= int(node.min()) <= int(node.max()) < num_nodes:
+            raise ValueError(
+                f"Subgraphs(node): numbers of {num_nodes} nodes, from 0, got {int(node.min())} to {int(node.max())}"
+            )
         places = int(size.square().sum())
         if places > max_pairs:
             raise ValueError(
