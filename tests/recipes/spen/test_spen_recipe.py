@@ -94,7 +94,8 @@ def test_rows_that_agree_are_found_whatever_their_order():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [({"mutag_folds": 2}, "mutag_folds is 2; it takes a number from 3"), ({"proteins_epochs": 0}, "from 1"),
-     ({"mutag_lr": -1.0}, "mutag_lr is -1.0"), ({"dropout": 1.0}, "dropout is 1.0"), ({"memory_nodes": 16}, "from 32")],
+     ({"mutag_lr": -1.0}, "mutag_lr is -1.0"), ({"dropout": 1.0}, "dropout is 1.0"), ({"memory_nodes": 16}, "from 32"),
+     ({"proteins_lr": math.nan}, "a positive number"), ({"weight_decay": -1.0}, "weight_decay is -1.0")],
 )  # fmt: skip
 def test_settings_without_meaning(setting, message):
     with pytest.raises(ConfigError, match=message):
