@@ -191,6 +191,7 @@ def test_polynomials_at_nodes():
     [
         ({"table_degree": 8}, "table_degree is 8; it takes a whole number up to 7"),
         ({"cliques_train": 5}, "cliques_train is 5; it takes an even number"),
+        ({"patterns_train": 1}, "patterns_train is 1; it takes a whole number from 2"),
         ({"patterns_epochs": 0}, "patterns_epochs is 0; it takes a whole number from 1"),
     ],
 )

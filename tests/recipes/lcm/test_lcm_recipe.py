@@ -62,7 +62,7 @@ def test_without_files_it_is_said_where_they_are_from(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [{"minimum_size": 1}, {"depth_power": 5}, {"real_epochs": 0}, {"minimum_lr": 0.0},
-                                   {"minimum_dropout": 1.0}])  # fmt: skip
+                                   {"minimum_dropout": 1.0}, {"minimum_bits": 17}])  # fmt: skip
 def test_settings_without_meaning_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Config(**wrong)

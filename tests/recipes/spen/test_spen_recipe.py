@@ -1,17 +1,21 @@
 """The recipe at size smoke: what each experiment measures, with and without files, and its parts by hand."""
 
 import dataclasses
+import math
+from collections import Counter
 
 import networkx
 import pytest
 import torch
+from networkx import from_numpy_array, weisfeiler_lehman_graph_hash
 from scipy import stats
 
 from erlangen.data import VARIABLE, data_root
+from erlangen.data.small_graphs import load_graph7c
 from erlangen.recipes import ConfigError
 from erlangen.recipes.spen import Config, run
 from erlangen.recipes.spen.classification import generated, paired_test
-from erlangen.recipes.spen.expressivity import alike
+from erlangen.recipes.spen.expressivity import alike, one_seed
 from erlangen.recipes.spen.mutag import METHODS, TASK
 from erlangen.report import Result
 
@@ -38,6 +42,14 @@ def test_experiments_without_files_measure_what_they_can(name, tmp_path, nowhere
     assert Result.load(path).to_dict() == result.to_dict()
     files = {file.name for file in tmp_path.iterdir() if file.is_file()}
     assert files == {"result.json", FIGURES[name]} and result.figures.keys() == {FIGURES[name]}
+
+
+def test_ego_networks_are_held_against_the_better_of_messages_and_all_pairs(nowhere):
+    counts = one_seed(Config(size="smoke", expressivity_graphs=853), 0, lambda *steps: None).metrics
+    hashes = Counter(weisfeiler_lehman_graph_hash(from_numpy_array(a.numpy()), iterations=7) for a in load_graph7c())
+    refined = sum(math.comb(count, 2) for count in hashes.values())
+    assert counts["graph7c_gin"] == refined and counts["graph7c_global"] >= refined
+    assert counts["graph7c_half"] == refined / 2
 
 
 @pytest.mark.skipif(data_root() is None, reason="ERLANGEN_DATA is not set")
@@ -82,7 +94,8 @@ def test_rows_that_agree_are_found_whatever_their_order():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [({"mutag_folds": 2}, "mutag_folds is 2; it takes a number from 3"), ({"proteins_epochs": 0}, "from 1"),
-     ({"mutag_lr": -1.0}, "mutag_lr is -1.0"), ({"dropout": 1.0}, "dropout is 1.0"), ({"memory_nodes": 16}, "from 32")],
+     ({"mutag_lr": -1.0}, "mutag_lr is -1.0"), ({"dropout": 1.0}, "dropout is 1.0"), ({"memory_nodes": 16}, "from 32"),
+     ({"proteins_lr": math.nan}, "a positive number"), ({"weight_decay": -1.0}, "weight_decay is -1.0")],
 )  # fmt: skip
 def test_settings_without_meaning(setting, message):
     with pytest.raises(ConfigError, match=message):

@@ -44,6 +44,10 @@ class Config(BaseConfig):
             if name.partition("_")[0] in ("table", "regular", "cliques", "patterns", "molecules"):
                 if getattr(self, name) < 1:
                     raise ConfigError(f"{name} is {getattr(self, name)}; it takes a whole number from 1")
+        if self.patterns_train < 2:
+            raise ConfigError(
+                f"patterns_train is {self.patterns_train}; it takes a whole number from 2: one has no spread"
+            )
         for name, largest in (("table_degree", 7), ("regular_families", 5), ("molecules_folds", 10)):
             if getattr(self, name) > largest:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it takes a whole number up to {largest}")

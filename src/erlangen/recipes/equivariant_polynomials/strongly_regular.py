@@ -214,7 +214,9 @@ def _tables(
         f"publication; mean over seeds. {config.regular_layers} blocks of {config.regular_width} channels with random "
         "weights."
     )
-    missing = "" if len(families) > 1 else "Other families take the data set strongly-regular: see `erlangen data`."
+    missing = "Other families take the data set strongly-regular: see `erlangen data`."
+    if look(SOURCES["strongly-regular"], data_root(config.data)).there:
+        missing = ""
     return [
         Table("Pairs of strongly regular graphs that polynomials leave alike", columns, counted, missing),
         Table("Pairs that untrained networks tell apart", ["family", *heads], measured, note),

@@ -55,10 +55,10 @@ def packing(index: Tensor, num_sets: int, shuffle: bool) -> tuple[Tensor, Tensor
     counts = torch.bincount(index, minlength=num_sets)
     sets = counts.argsort(descending=True, stable=True)[: int((counts > 0).sum())]
     rank = torch.empty_like(counts)
-    rank[sets] = torch.arange(len(sets))
-    mixed = torch.randperm(len(index)) if shuffle else torch.arange(len(index))
+    rank[sets] = torch.arange(len(sets), device=index.device)
+    mixed = (torch.randperm if shuffle else torch.arange)(len(index)).to(index.device)
     by_set = mixed[index[mixed].argsort(stable=True)]
     start = counts.cumsum(0) - counts
-    step = torch.arange(len(index)) - start[index[by_set]]
+    step = torch.arange(len(index), device=index.device) - start[index[by_set]]
     order = by_set[(step * num_sets + rank[index[by_set]]).argsort()]
-    return order, torch.bincount(step), sets
+    return order, torch.bincount(step).cpu(), sets  # cuDNN wants the numbers of sets on the processor

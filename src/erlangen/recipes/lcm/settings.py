@@ -59,6 +59,8 @@ class Config(BaseConfig):
                 raise ConfigError(f"{name} is {getattr(self, name)}; it takes a positive number")
         if not 0 <= self.minimum_dropout < 1:
             raise ConfigError(f"minimum_dropout is {self.minimum_dropout}; it takes a number from 0 to below 1")
+        if self.minimum_bits > 16:
+            raise ConfigError(f"minimum_bits is {self.minimum_bits}; it takes a whole number up to 16")
         if self.minimum_size < 2:
             raise ConfigError(f"minimum_size is {self.minimum_size}; it takes a whole number from 2")
         if self.depth_power < 6:

@@ -266,8 +266,8 @@ def _count_table(metrics: dict[str, list[float]], outcomes: list[Outcome], confi
     note = (
         f"Of {pairs} pairs of different graphs, those whose {NUMBERS} numbers agree to {ALIKE:g} of the largest, under "
         f"one random network of {DEEP} layers of each seed (range over seeds). Where all nodes are within two hops of "
-        "each other, ego-networks of two hops are the whole graph. The network on all pairs takes more means than "
-        "messages do: some of its differences shrink below that limit."
+        "each other, ego-networks of two hops are the whole graph. Networks on many pairs take more means than "
+        "messages do: some of their differences shrink below that limit."
     )
     return Table(f"Taken for the same: {TITLES[source(config)]}", ["network", "pairs"], rows, note)
 

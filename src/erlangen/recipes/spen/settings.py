@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,12 +57,17 @@ class Config(BaseConfig):
     dropout: float = option("before the last layers of the head", smoke=0.0, small=0.0, paper=0.5)
 
     def check(self) -> None:
-        least = {"folds": 3, "lr": 0, "sizes": 2}
+        least = {"folds": 3, "sizes": 2}
         for name in vars(self):
             block, _, what = name.partition("_")
-            if block in WHOLE and getattr(self, name) < least.get(what, 1):
+            if what == "lr":
+                if not 0 < getattr(self, name) < math.inf:
+                    raise ConfigError(f"{name} is {getattr(self, name)}; it takes a positive number")
+            elif block in WHOLE and getattr(self, name) < least.get(what, 1):
                 raise ConfigError(f"{name} is {getattr(self, name)}; it takes a number from {least.get(what, 1)}")
         if self.memory_nodes < 32:
             raise ConfigError(f"memory_nodes is {self.memory_nodes}; it takes a whole number from 32")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ConfigError(f"weight_decay is {self.weight_decay}; it takes a number from 0")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}; it takes a number from 0, below 1")
