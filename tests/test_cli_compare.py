@@ -261,7 +261,7 @@ def test_help_teaches(capsys):
         assert word in said
     assert main(["compare"]) == 2
     assert main(["--help"]) == 0
-    assert "compare    networks of every kind on your own point clouds" in capsys.readouterr().out
+    assert "compare       networks of every kind on your own point clouds" in capsys.readouterr().out
 
 
 def test_degenerate_clouds_are_clouds(tmp_path, capsys):

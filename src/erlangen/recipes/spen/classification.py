@@ -199,7 +199,7 @@ def paired_test(ours: list[float], others: list[float], share: float) -> float:
     Source: Nadeau, Bengio, "Inference for the Generalization Error", 2003.
 
     >>> round(paired_test([0.9, 0.8, 0.85], [0.8, 0.75, 0.8], 1 / 8), 3)
-    0.084
+    0.076
     """
     d = np.asarray(ours) - np.asarray(others)
     spread = math.sqrt((1 / len(d) + share) * float(d.var(ddof=1))) if len(d) > 1 else 0.0
