@@ -14,6 +14,25 @@ from erlangen.graphs.polynomials import PolynomialValues
 FIELDS = ("graph_polynomials", "node_polynomials", "pair_polynomials")
 
 
+def read_polynomials(data: Any, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The fields of :class:`PolynomialFeatures` in data, without channels where one is absent, and nodes of each graph.
+
+    Raises:
+        ValueError: for data without any such field.
+    """
+    fields = [data[key] if key in data else None for key in FIELDS]
+    like = next((field for field in fields if field is not None), None)
+    if like is None:
+        raise ValueError(f"{name}(data): a graph that PolynomialFeatures has been through, got {data}")
+    ptr = data.ptr if "ptr" in data else torch.tensor([0, data.num_nodes or 0], device=like.device)
+    sizes = ptr.diff().to(like.device)
+    rows = len(sizes), int(sizes.sum()), int(sizes.square().sum())
+    graph, node, pair = (
+        like.new_zeros(count, 0) if field is None else field for field, count in zip(fields, rows, strict=True)
+    )
+    return graph, node, pair, sizes
+
+
 def polynomial_matrices(
     data: Any,
 ) -> tuple[Float[Tensor, "graphs channels n n"], Bool[Tensor, "graphs n"]]:
@@ -37,19 +56,10 @@ def polynomial_matrices(
         >>> matrices.shape, mask.shape
         (torch.Size([1, 12, 3, 3]), torch.Size([1, 3]))
     """
-    fields = [data[key] if key in data else None for key in FIELDS]
-    like = next((field for field in fields if field is not None), None)
-    if like is None:
-        raise ValueError(f"polynomial_matrices(data): a graph that PolynomialFeatures has been through, got {data}")
-    ptr = data.ptr if "ptr" in data else torch.tensor([0, data.num_nodes or 0], device=like.device)
-    sizes = ptr.diff().to(like.device)
+    graph, node, pair, sizes = read_polynomials(data, "polynomial_matrices")
     graphs, n = len(sizes), int(sizes.max()) if len(sizes) else 0
-    mask = torch.arange(n, device=like.device) < sizes[:, None]
+    mask = torch.arange(n, device=sizes.device) < sizes[:, None]
     pairs = mask[:, :, None] & mask[:, None, :]
-    graph, node, pair = (
-        like.new_zeros(*shape, 0) if field is None else field
-        for field, shape in zip(fields, ((graphs,), (int(sizes.sum()),), (int(sizes.square().sum()),)), strict=True)
-    )
     padded_node = node.new_zeros(graphs, n, node.shape[-1])
     padded_node[mask] = node
     padded_pair = pair.new_zeros(graphs, n, n, pair.shape[-1])

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from erlangen.graphs.pairs import pair_rows
-from erlangen.graphs.polynomial_matrices import FIELDS
+from erlangen.graphs.polynomial_matrices import read_polynomials
 
 
 def polynomial_pairs(data: Any, normalize: bool = True) -> Float[Tensor, "pairs channels"]:
@@ -33,24 +33,11 @@ def polynomial_pairs(data: Any, normalize: bool = True) -> Float[Tensor, "pairs 
         >>> polynomial_pairs(data).shape
         torch.Size([9, 12])
     """
-    fields = [data[key] if key in data else None for key in FIELDS]
-    like = next((field for field in fields if field is not None), None)
-    if like is None:
-        raise ValueError(f"polynomial_pairs(data): a graph that PolynomialFeatures has been through, got {data}")
-    ptr = data.ptr if "ptr" in data else torch.tensor([0, data.num_nodes or 0], device=like.device)
-    sizes = ptr.diff().to(like.device)
-    graph, node, pair = fields
-    every = []
-    if graph is not None:
-        every.append(graph.repeat_interleave(sizes.square(), 0))
-    if node is not None:
-        batch = torch.arange(len(sizes), device=like.device).repeat_interleave(sizes)
-        nodes = torch.arange(len(batch), device=like.device)
-        diagonal = node.new_zeros(int(sizes.square().sum()), node.shape[1])
-        every.append(diagonal.index_copy(0, pair_rows(sizes, batch, nodes, nodes), node))
-    if pair is not None:
-        every.append(pair)
-    rows = torch.cat(every, 1)
+    graph, node, pair, sizes = read_polynomials(data, "polynomial_pairs")
+    batch = torch.arange(len(sizes), device=sizes.device).repeat_interleave(sizes)
+    nodes = torch.arange(len(batch), device=sizes.device)
+    diagonal = node.new_zeros(len(pair), node.shape[1]).index_copy(0, pair_rows(sizes, batch, nodes, nodes), node)
+    rows = torch.cat([graph.repeat_interleave(sizes.square(), 0), diagonal, pair], 1)
     return normalize_pairs(rows, sizes) if normalize else rows
 
 
