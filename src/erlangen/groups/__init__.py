@@ -3,12 +3,14 @@
 from erlangen.groups.action import Action, Fixed
 from erlangen.groups.affine import SE, Affine, E, Translation
 from erlangen.groups.basis import Basis, equivariant_basis
+from erlangen.groups.cartan import CartanCoordinates
 from erlangen.groups.conformal import CO, CSO
 from erlangen.groups.discrete import Cyclic, SignedPermutation, Symmetric
 from erlangen.groups.element import Element
 from erlangen.groups.fields import Fields
 from erlangen.groups.grammar import GrammarError, parse_actions, parse_group
 from erlangen.groups.group import Group, Product, Trivial
+from erlangen.groups.group_samples import GroupSamples, sample_group
 from erlangen.groups.hom import Collapse, Compose, Embed, Factor, Fork, Hom, Identity, LinearPart, OrthogonalPart, Sign
 from erlangen.groups.infer import infer_symmetry
 from erlangen.groups.irreps import Irreps, wigner_d
@@ -18,16 +20,20 @@ from erlangen.groups.matrix import GL, SL, SO, GLPlus, O, Scaling
 from erlangen.groups.nodes import BatchVector, EdgeIndex, Nodes
 from erlangen.groups.pixels import Pixels, QuarterTurns
 from erlangen.groups.points import Points
+from erlangen.groups.polar import polar
+from erlangen.groups.proposal import LogNormal
 from erlangen.groups.regular import Regular
 from erlangen.groups.representation import PseudoScalar, Representation, Scalar, Vector
+from erlangen.groups.rotations import log_rotation
 from erlangen.groups.symmetry import Symmetry
 from erlangen.groups.unitary import SU, U
 
 __all__ = [
-    "Action", "Affine", "Basis", "BatchVector", "CO", "CSO", "Collapse", "Compose", "Cyclic", "E", "EdgeIndex",
-    "Element", "Embed", "EquivariantLinear", "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus", "GrammarError",
-    "Group", "Hom", "Identity", "Irreps", "LinearPart", "Lorentz", "Nodes", "O", "OrthogonalPart", "Pixels", "Points",
-    "Product", "PseudoScalar", "QuarterTurns", "Regular", "Representation", "Scalar", "Scaling", "SE", "Sign",
-    "SignedPermutation", "SL", "SO", "SU", "Symmetric", "Symmetry", "Translation", "Trivial", "U", "Vector",
-    "equivariant_basis", "infer_symmetry", "parse_actions", "parse_group", "wigner_d",
+    "Action", "Affine", "Basis", "BatchVector", "CartanCoordinates", "CO", "Collapse", "Compose", "CSO", "Cyclic",
+    "E", "EdgeIndex", "Element", "Embed", "EquivariantLinear", "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus",
+    "GrammarError", "Group", "GroupSamples", "Hom", "Identity", "Irreps", "LinearPart", "LogNormal", "Lorentz",
+    "Nodes", "O", "OrthogonalPart", "Pixels", "Points", "Product", "PseudoScalar", "QuarterTurns", "Regular",
+    "Representation", "Scalar", "Scaling", "SE", "Sign", "SignedPermutation", "SL", "SO", "SU", "Symmetric",
+    "Symmetry", "Translation", "Trivial", "U", "Vector", "equivariant_basis", "infer_symmetry", "log_rotation",
+    "parse_actions", "parse_group", "polar", "sample_group", "wigner_d",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from torch import Tensor
 from erlangen.groups.element import Element, device_of
 from erlangen.groups.exponential import matrix_exp
 from erlangen.groups.group import Group, require_size
+from erlangen.groups.proposal import LogNormal
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
@@ -169,17 +170,16 @@ def reflection(n: int, dtype: torch.dtype, device: torch.device | str | None) ->
 
 
 class _Linear(_Matrix):
-    """General linear groups share one proposal: ``exp(S) Q`` with ``Q`` Haar and ``S`` symmetric Gaussian.
+    """General linear groups share one proposal: ``exp(S) Q`` with ``Q`` Haar and ``exp(2 S)`` log-normal.
 
     The coordinates of ``S`` in an orthonormal basis of symmetric matrices are independent normals of standard
     deviation 0.3, so that the axes of a unit ball are stretched by factors of typically 0.7 to 1.4.
     """
 
-    spread = 0.3
+    proposal = LogNormal(0.36)
 
-    def _stretch(self, *shape: int, generator: torch.Generator | None) -> Tensor:
-        z = _normal((*shape, self.n, self.n), generator)
-        return self.spread * (z + z.mT) / 2
+    def _stretch(self, *shape: int, traceless: bool = False, generator: torch.Generator | None) -> Tensor:
+        return self.proposal.sample(self.n, *shape, traceless=traceless, generator=generator) / 2
 
     def _is_invertible(self, g: Element, tol: float) -> Tensor:
         finite = self._finite_square(g)
@@ -235,9 +235,7 @@ class SL(_Linear):
     n: int
 
     def sample(self, *shape: int, generator=None, dtype=torch.float64, device=None) -> Tensor:
-        s = self._stretch(*shape, generator=generator)
-        trace = s.diagonal(dim1=-2, dim2=-1).mean(-1)
-        s = s - trace[..., None, None] * torch.eye(self.n, dtype=s.dtype, device=s.device)
+        s = self._stretch(*shape, traceless=True, generator=generator)
         rotation = SO(self.n).sample(*shape, generator=generator)
         return (matrix_exp(s) @ rotation.to(s.device)).to(dtype=dtype, device=device)
 
