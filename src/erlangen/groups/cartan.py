@@ -233,5 +233,6 @@ def _basis(at: CartanCoordinates, dtype: torch.dtype, device: torch.device) -> T
     elif isinstance(at.group, GLPlus):
         out.extend(unit((i, i, 1.0)) if i == j else across(i, j) for i in range(n) for j in range(i, n))
     out.extend(part for part in SO(n).algebra_basis() if isinstance(part, Tensor))
-    stacked = torch.stack(out) if out else torch.zeros(0, n, n, dtype=torch.float64)
-    return stacked.to(dtype=dtype, device=device)
+    with torch.inference_mode(False):  # what is kept must be of use wherever it is asked for next
+        stacked = torch.stack(out) if out else torch.zeros(0, n, n, dtype=torch.float64)
+        return stacked.to(dtype=dtype, device=device)

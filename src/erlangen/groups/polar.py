@@ -87,7 +87,7 @@ def require_positive_determinant(A: Tensor, argument: str, n: int | None = None)
             scale = A.abs().amax((-2, -1))
             sign = a / scale * (d / scale) - b / scale * (c / scale)
         else:
-            sign = torch.linalg.slogdet(A)[0]
+            sign = torch.where(A.isfinite().all(-1).all(-1), torch.linalg.slogdet(A)[0], -1)
         bad = ~(sign > 0)
     if bool(bad.any()):
         raise ValueError(_refusal(A, bad, argument))

@@ -21,8 +21,8 @@ def log_rotation(R: Float[Tensor, "*batch n n"], tol: float = 1e-4) -> Float[Ten
     For n = 2 it is :math:`\theta \begin{pmatrix} 0 & -1 \\ 1 & 0 \end{pmatrix}`, :math:`-\pi < \theta \le \pi`. For
     n = 3 it is taken from the unit quaternion, which is accurate at every angle, and for larger n from the real Schur
     form, matrix by matrix. Where an angle is :math:`\pi` there are two such matrices or more. One is chosen by a rule
-    that rounding does not upset: :math:`+\pi` for n = 2, and the axis whose first component that is not zero is
-    positive for n = 3. For larger n the choice is arbitrary.
+    that rounding does not upset: :math:`+\pi` for n = 2, and the axis whose first component that is not zero (to the
+    root of rounding) is positive for n = 3. For larger n the choice is arbitrary.
 
     Derivatives exist everywhere for n = 2, and for larger n where no angle is :math:`\pi`; of first order for n > 3.
 
@@ -130,7 +130,7 @@ class _SchurLog(torch.autograd.Function):
         flat = R.detach().double().reshape(-1, *R.shape[-2:]).cpu()
         logs = torch.stack([_log_by_schur(one) for one in flat]) if len(flat) else torch.zeros_like(flat)
         angles, axes = torch.linalg.eigh(-1j * logs)
-        out = logs.reshape(R.shape).to(R)
+        out = torch.empty_like(R, memory_format=torch.contiguous_format).copy_(logs.reshape(R.shape))
         return out, angles.reshape(R.shape[:-1]).to(R.device), axes.reshape(R.shape).to(R.device)
 
     @staticmethod
@@ -159,7 +159,7 @@ class _SchurLog(torch.autograd.Function):
         grad = grads[0].to(axes.dtype)
         grad = (grad - grad.mT) / 2
         inner = axes @ (_SchurLog._factors(angles).conj() * (axes.mH @ grad @ axes)) @ axes.mH
-        return R @ inner.real.to(R.dtype)
+        return R @ inner.real.contiguous().to(R.dtype)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor) -> tuple[Tensor, None, None]:
@@ -167,7 +167,7 @@ class _SchurLog(torch.autograd.Function):
         moved = R.mT @ tangents[0]
         moved = ((moved - moved.mT) / 2).to(axes.dtype)
         out = axes @ (_SchurLog._factors(angles) * (axes.mH @ moved @ axes)) @ axes.mH
-        return out.real.to(R.dtype), None, None
+        return out.real.contiguous().to(R.dtype), None, None
 
 
 def _log_by_schur(R: Tensor) -> Tensor:
