@@ -11,8 +11,11 @@ from tests.groups.catalogue import GROUPS, HOMS, REPRESENTATIONS, S4_E3
 from erlangen.groups import (
     SL,
     SO,
+    SPD,
+    SSPD,
     Affine,
     BatchVector,
+    CartanCoordinates,
     Cyclic,
     E,
     EdgeIndex,
@@ -22,6 +25,7 @@ from erlangen.groups import (
     Fixed,
     Hom,
     Irreps,
+    LogNormal,
     Nodes,
     O,
     Pixels,
@@ -48,7 +52,12 @@ SYMMETRIES = [
     Symmetry(SO(2), Pixels(SO(2)), Fixed(), kind="approximate", bound=0.1),
     Symmetry(S4_E3, ({"x": Nodes(Symmetric(4)) & Points(E(3))},), Fixed(), holds_where="eval mode", compare=torch.sub),
 ]  # fmt: skip
-VALUES = GROUPS + HOMS + REPRESENTATIONS + ACTIONS + SYMMETRIES
+SPACES = [
+    SPD(2), SSPD(2), SPD(3), CartanCoordinates(SL(2)), CartanCoordinates(SO(2)), LogNormal(), LogNormal(0.1, 1.0),
+]  # fmt: skip
+VALUES = GROUPS + HOMS + REPRESENTATIONS + ACTIONS + SYMMETRIES + SPACES
+
+NAMES = ["groups", "homs", "actions", "symmetries", "spaces"]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda v: f"{type(v).__name__}-{v}"[:60])
@@ -59,7 +68,7 @@ def test_pickled_copied_and_hashed(value):
         value.group = O(1)
 
 
-@pytest.mark.parametrize("values", [GROUPS, HOMS, ACTIONS, SYMMETRIES], ids=["groups", "homs", "actions", "symmetries"])
+@pytest.mark.parametrize("values", [GROUPS, HOMS, ACTIONS, SYMMETRIES, SPACES], ids=NAMES)
 def test_different_things_differ(values):
     for i, a in enumerate(values):
         for b in values[i + 1 :]:
