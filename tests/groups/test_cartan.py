@@ -135,6 +135,14 @@ def test_small_determinants_keep_their_digits():
     )
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e-140, 1e140, 1e200])
+@pytest.mark.parametrize("n", [2, 3])
+def test_huge_and_tiny(n, size):
+    at, A = CartanCoordinates(GLPlus(n)), elements(GLPlus(n), 5)
+    expected = at.coordinates(A) + math.log(size) * at.vee(torch.eye(n, dtype=torch.float64))
+    torch.testing.assert_close(at.coordinates(size * A), expected, rtol=1e-13, atol=1e-11)
+
+
 # ---------------------------------------------------------------- the algebra
 @every_group
 def test_hat_and_vee(group):

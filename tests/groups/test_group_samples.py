@@ -18,7 +18,7 @@ PRECISE = {torch.float32: 5e-6, torch.float64: 1e-12}
 @every_group
 @pytest.mark.parametrize("dtype", PRECISE)
 def test_elements_and_their_inverses(group, dtype):
-    samples = sample_group(group, 20, generator=seeded(0), dtype=dtype)
+    samples = sample_group(group, 20, weights="haar", generator=seeded(0), dtype=dtype)
     assert len(samples) == 20 and samples.matrix.dtype == samples.inverse.dtype == samples.log_weight.dtype == dtype
     assert group.contains(samples.matrix, 1e-5).all()
     one = torch.eye(group.n, dtype=dtype)
@@ -29,7 +29,7 @@ def test_elements_and_their_inverses(group, dtype):
 
 @every_group
 def test_the_generator_decides(group):
-    first, again, other = (sample_group(group, 5, generator=seeded(s)) for s in (1, 1, 2))
+    first, again, other = (sample_group(group, 5, weights="haar", generator=seeded(s)) for s in (1, 1, 2))
     assert torch.equal(first.matrix, again.matrix) and torch.equal(first.log_weight, again.log_weight)
     assert torch.equal(first.matrix, other.matrix) == (group == SO(2) or not group.algebra_basis())
 
@@ -75,7 +75,7 @@ def test_rotations_in_space_are_uniform(n):
 @pytest.mark.parametrize("group", [SL(2), GLPlus(2), SL(3), GLPlus(3)], ids=str)
 @pytest.mark.parametrize("proposal", [LogNormal(), LogNormal(0.5, bound=0.7)], ids=str)
 def test_weights_are_the_measure_over_the_proposal(group, proposal):
-    samples = sample_group(group, 50, proposal, generator=seeded(3))
+    samples = sample_group(group, 50, proposal, "haar", seeded(3))
     at = CartanCoordinates(group)
     c = at.coordinates(samples.matrix)
     Y = at.hat(torch.cat([c[:, : at.symmetric_dim], torch.zeros_like(c[:, at.symmetric_dim :])], -1))
@@ -86,8 +86,8 @@ def test_weights_are_the_measure_over_the_proposal(group, proposal):
 
 
 def test_weights_of_the_proposal_are_even():
-    samples = sample_group(GLPlus(2), 8, weights="proposal", generator=seeded(0))
-    haar = sample_group(GLPlus(2), 8, generator=seeded(0))
+    samples = sample_group(GLPlus(2), 8, generator=seeded(0))
+    haar = sample_group(GLPlus(2), 8, weights="haar", generator=seeded(0))
     assert torch.equal(samples.matrix, haar.matrix) and not samples.log_weight.any()
     torch.testing.assert_close(samples.normalised_weights(), torch.full((8,), 1 / 8, dtype=torch.float64))
     torch.testing.assert_close(haar.normalised_weights(), haar.log_weight.exp() / haar.log_weight.exp().sum())
@@ -134,7 +134,7 @@ def test_groups_share_the_proposal():
 
 # ---------------------------------------------------------------- moving along
 def test_moved_samples():
-    samples = sample_group(GLPlus(2), 6, generator=seeded(7))
+    samples = sample_group(GLPlus(2), 6, weights="haar", generator=seeded(7))
     A, B = GLPlus(2).sample(2, generator=seeded(8))
     moved = samples.move(A)
     torch.testing.assert_close(moved.matrix, A @ samples.matrix)
@@ -153,7 +153,7 @@ def test_errors(monkeypatch):
     for num in (0, -1, 2.0, True):
         with pytest.raises(ValueError, match=rf"sample_group\(num\): a whole number from 1, got {num}"):
             sample_group(SO(2), num)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"sample_group\(weights\): 'haar' or 'proposal', got 'even'"):
+    with pytest.raises(ValueError, match=r"sample_group\(weights\): 'proposal' or 'haar', got 'even'"):
         sample_group(SO(2), 3, weights="even")
     for variance in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(ValueError, match=r"LogNormal\(variance\): a positive number, got"):

@@ -13,7 +13,7 @@ from torch import Tensor
 from erlangen.groups.exponential import matrix_exp
 from erlangen.groups.haar import log_polar_constant, log_positive_density, log_rotation_density
 from erlangen.groups.matrix import SL, SO, GLPlus
-from erlangen.groups.planar import exp_of_plane, log_of_plane, principal_angle, rotation_of_angle
+from erlangen.groups.planar import entries_of_plane, exp_of_plane, log_of_plane, principal_angle, rotation_of_angle
 from erlangen.groups.polar import first_place, require_positive_determinant, require_square
 from erlangen.groups.rotations import principal_log, require_rotation
 from erlangen.groups.spectral import log_of_positive, polar_by_singular_values
@@ -119,15 +119,15 @@ class CartanCoordinates:
                 and for SL(n) determinants that differ from one by more than 1e-4, or by more than the rounding of the
                 determinant where entries are large. The batch index is named.
         """
-        require_positive_determinant(A, "coordinates(A)", self.n)
-        if isinstance(self.group, SL):
-            self._require_unit_determinant(A)
-        elif isinstance(self.group, SO):
+        require_square(A, "coordinates(A)", self.n)
+        if isinstance(self.group, SO):
             require_rotation(A, "coordinates(A)")
+            return self._plane_coordinates(A) if self.n == 2 else self.vee(principal_log(A))
         if self.n == 2:
             return self._plane_coordinates(A)
-        if isinstance(self.group, SO):
-            return self.vee(principal_log(A))
+        require_positive_determinant(A, "coordinates(A)")
+        if isinstance(self.group, SL):
+            self._require_unit_determinant(A, torch.linalg.det(A.detach()))
         stretch, rotation = polar_by_singular_values(A)
         return self.vee(log_of_positive(stretch) + principal_log(rotation))
 
@@ -170,13 +170,24 @@ class CartanCoordinates:
         return constant + log_positive_density(X + X.mT, traceless=special) + rotation
 
     def _plane_coordinates(self, A: Tensor) -> Tensor:
-        angle = principal_angle(A[..., 1, 0] - A[..., 0, 1], A[..., 0, 0] + A[..., 1, 1])
+        of, size = entries_of_plane(A), None
+        low, high = _range(of.determinant)
+        limit = torch.finfo(A.dtype).max ** 0.5
+        if not 1 / limit < low <= high < limit:
+            require_positive_determinant(A, "coordinates(A)")
+            size = A.detach().abs().amax((-2, -1))
+            of = entries_of_plane(A / size[..., None, None])
+        if isinstance(self.group, SL) and max(high - 1, 1 - low) > DETERMINANT_TOLERANCE:
+            self._require_unit_determinant(A, of.determinant.detach() * (1 if size is None else size * size))
+        angle = principal_angle(of.m, of.p)
         if isinstance(self.group, SO):
             return angle[..., None]
-        m, u, v = log_of_plane(A)
+        middle, u, v = log_of_plane(of)
         if isinstance(self.group, SL):
             return torch.stack([_ROOT * u, _ROOT * v, angle], -1)
-        return torch.stack([m + u, _ROOT * v, m - u, angle], -1)
+        if size is not None:
+            middle = middle + size.log()
+        return torch.stack([middle + u, _ROOT * v, middle - u, angle], -1)
 
     def _plane_parts(self, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The symmetric part as (m, u, v), see :func:`log_of_plane`."""
@@ -193,12 +204,9 @@ class CartanCoordinates:
         if c.ndim < 1 or c.shape[-1] != self.dim:
             raise ValueError(f"{argument}: coordinates of shape (*K, {self.dim}), got {tuple(c.shape)}")
 
-    def _require_unit_determinant(self, A: Tensor) -> None:
+    def _require_unit_determinant(self, A: Tensor, determinant: Tensor) -> None:
         with torch.no_grad():
-            if self.n == 2:
-                off = A[..., 0, 0] * A[..., 1, 1] - A[..., 0, 1] * A[..., 1, 0] - 1
-            else:
-                off = torch.linalg.det(A) - 1
+            off = determinant - 1
             # The rounding of the entries themselves moves the determinant by as much.
             rounding = self.n * torch.finfo(A.dtype).eps * A.square().sum((-2, -1)).pow(self.n / 2)
             bad = ~(off.abs() <= DETERMINANT_TOLERANCE + rounding)
@@ -208,6 +216,14 @@ class CartanCoordinates:
                 f"coordinates(A): elements of {self.group} have determinant 1 to {DETERMINANT_TOLERANCE:g}, "
                 f"got {1 + float(off[place]):.6g}{where}"
             )
+
+
+def _range(x: Tensor) -> tuple[float, float]:
+    """The least and the largest entry, not a number if one is not; of none, 1 and 1."""
+    if not x.numel():
+        return 1.0, 1.0
+    low, high = x.detach().aminmax()
+    return float(low), float(high)
 
 
 @lru_cache(maxsize=64)

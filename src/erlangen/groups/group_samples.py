@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from erlangen.groups.planar import exp_of_plane, rotation_of_angle
 from erlangen.groups.polar import require_square
 from erlangen.groups.proposal import LogNormal
 
-WEIGHTS = ("haar", "proposal")
+WEIGHTS = ("proposal", "haar")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def sample_group(
     group: SO | SL | GLPlus,
     num: int,
     proposal: LogNormal = LogNormal(),
-    weights: str = "haar",
+    weights: str = "proposal",
     generator: torch.Generator | None = None,
     dtype: torch.dtype = torch.float64,
     device: torch.device | str | None = None,
@@ -94,16 +95,16 @@ def sample_group(
     turn without rounding; for larger n they are drawn uniformly. Inverses are made from the same factors, not by
     inverting matrices.
 
-    The weights turn means over the samples into integrals for the invariant measure (see :mod:`erlangen.groups.haar`
-    for its multiple): :math:`w = \frac{d\mu}{dX} / q(X)`. The whole measure of SL(n) and GL+(n) is infinite, and
-    the weights grow without bound with :math:`|X|`; where a mean is taken of something that does not decay, give the
-    proposal a bound.
+    With the weights "proposal", all one, means over the samples are integrals against the proposal. With "haar",
+    :math:`w = \frac{d\mu}{dX} / q(X)`, they are integrals for the invariant measure, whose multiple is that of
+    :mod:`erlangen.groups.haar`. The whole measure of SL(n) and GL+(n) is infinite, and the weights grow without bound
+    with :math:`|X|`; where a mean is taken of something that does not decay, give the proposal a bound.
 
     Args:
         group: SO(n), SL(n) or GLPlus(n).
         num: how many.
         proposal: of the positive matrices.
-        weights: "haar", as above, or "proposal": all :math:`w = 1`, which integrates against the proposal.
+        weights: "proposal" or "haar".
         generator: source of randomness.
         dtype: of the result; everything is computed in float64.
         device: of the result.
@@ -127,7 +128,7 @@ def sample_group(
         raise ValueError(f"sample_group(weights): {' or '.join(map(repr, WEIGHTS))}, got {weights!r}")
     n = group.n
     if n == 2:
-        rotation = spread_rotations(num)
+        rotation = spread_rotations(num).clone()
     else:
         rotation = SO(n).sample(num, generator=generator)
     if isinstance(group, SO):
@@ -144,8 +145,14 @@ def sample_group(
     return samples.to(dtype, device)
 
 
+@lru_cache(maxsize=64)
 def spread_rotations(num: int) -> Tensor:
     """Rotations of the plane by the multiples of ``2 pi / num``, shape ``(num, 2, 2)``, the identity first."""
+    with torch.inference_mode(False):  # what is kept must be of use wherever it is asked for next
+        return _spread_rotations(num)
+
+
+def _spread_rotations(num: int) -> Tensor:
     turns = torch.arange(num, dtype=torch.float64) * 4 / num
     quarters = turns.round()
     # The rest is at most an eighth of a turn, and zero for quarter turns, whose sines and cosines are then exact.

@@ -80,8 +80,8 @@ def log_rotation_density(X: Tensor) -> Tensor:
     log_volume = sum(math.log(2) + (k + 1) / 2 * math.log(math.pi) - math.lgamma((k + 1) / 2) for k in range(1, n))
     edge = math.pi * (1 + 1e3 * torch.finfo(X.dtype).eps)
     if n <= 2:
-        inside = X.abs().amax((-2, -1)) <= edge
-        return torch.where(inside, -log_volume, -math.inf).to(X.dtype)
+        largest = X.abs().amax((-2, -1))
+        return torch.full_like(largest, -log_volume).masked_fill(largest > edge, -math.inf)
     angles = torch.linalg.eigvalsh(torch.complex(torch.zeros_like(X), -X))
     i, j = torch.triu_indices(n, n, 1, device=X.device)
     inside = angles.abs().amax(-1) <= edge

@@ -1,6 +1,6 @@
 r"""Closed forms for 2 by 2 matrices, with derivatives of every order also where eigenvalues coincide.
 
-A symmetric matrix of the plane is :math:`m I + \begin{pmatrix} u & v \\ v & -u \end{pmatrix}`; the second part has the
+A symmetric matrix of the plane is :math:`l I + \begin{pmatrix} u & v \\ v & -u \end{pmatrix}`; the second part has the
 square :math:`(u^2 + v^2) I`, so that its functions are functions of :math:`q = u^2 + v^2` alone.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -81,27 +82,44 @@ def polar_of_plane(A: Tensor) -> tuple[Tensor, Tensor]:
     return square_of(first, off, off, second), square_of(cosine, -sine, sine, cosine)
 
 
-def log_of_plane(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    r"""The logarithm :math:`\tfrac12 \log A A^T = m I + \begin{pmatrix} u & v \\ v & -u \end{pmatrix}`, as (m, u, v).
+class PlaneEntries(NamedTuple):
+    r"""A matrix of the plane as :math:`\tfrac12 \begin{pmatrix} p + f & g - m \\ g + m & p - f \end{pmatrix}`.
 
-    With :math:`s = \sqrt{\det A}`, :math:`p = (|A|^2 + 2 s^2)^{1/2}` and
-    :math:`(u_0, v_0) = \bigl(\tfrac12 (a^2 + b^2 - c^2 - d^2), ac + bd\bigr) / (p s)`, the stretch along the principal
-    axes is :math:`\operatorname{asinh} |(u_0, v_0)|` and :math:`m = \ln s`. The condition number is not squared on the
-    way.
+    As complex numbers, :math:`p + i m` is its conformal part, which holds the rotation, and :math:`f + i g` the rest.
     """
-    scale = A.detach().abs().amax((-2, -1))
-    a, b, c, d = (A / scale[..., None, None]).flatten(-2).unbind(-1)
-    s = (a * d - b * c).sqrt()
-    size = torch.hypot(a + d, c - b) * s
-    u, v = ((a - d) * (a + d) + (b - c) * (b + c)) / (2 * size), (a * c + b * d) / size
+
+    p: Tensor
+    m: Tensor
+    f: Tensor
+    g: Tensor
+    determinant: Tensor
+
+
+def entries_of_plane(A: Tensor) -> PlaneEntries:
+    """Reads a matrix of the plane."""
+    a, b, c, d = A.flatten(-2).unbind(-1)
+    return PlaneEntries(a + d, c - b, a - d, b + c, a * d - b * c)
+
+
+def log_of_plane(of: PlaneEntries) -> tuple[Tensor, Tensor, Tensor]:
+    r"""The logarithm :math:`\tfrac12 \log A A^T = l I + \begin{pmatrix} u & v \\ v & -u \end{pmatrix}`, as (l, u, v).
+
+    With :math:`s = \sqrt{\det A}` and
+    :math:`w = \frac{p + i m}{|p + i m|} \cdot \frac{f + i g}{2 s}`, the stretch along the principal axes is
+    :math:`\operatorname{asinh} |w|`, and :math:`u + i v` is w with that length; :math:`l = \ln s`. The condition number
+    is not squared on the way.
+    """
+    s = of.determinant.sqrt()
+    scale = 0.5 / (torch.hypot(of.p, of.m) * s)
+    u, v = (of.p * of.f - of.m * of.g) * scale, (of.p * of.g + of.m * of.f) * scale
     factor = asinhc(u * u + v * v)
-    return s.log() + scale.log(), factor * u, factor * v
+    return s.log(), factor * u, factor * v
 
 
-def exp_of_plane(m: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    r"""The exponential of :math:`m I + \begin{pmatrix} u & v \\ v & -u \end{pmatrix}`, shape ``(*K, 2, 2)``."""
+def exp_of_plane(l: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    r"""The exponential of :math:`l I + \begin{pmatrix} u & v \\ v & -u \end{pmatrix}`, shape ``(*K, 2, 2)``."""
     q = u * u + v * v
-    grow = m.exp()
+    grow = l.exp()
     # cosh(x) = 1 + 2 sinh(x / 2)^2 has no square root of q that would need a derivative at zero.
     middle = grow * (1 + q / 2 * sinhc(q / 4).square())
     side = grow * sinhc(q)

@@ -11,7 +11,7 @@ from torch import Tensor
 from erlangen.groups.exponential import matrix_exp
 from erlangen.groups.group import require_size
 from erlangen.groups.haar import log_positive_density
-from erlangen.groups.planar import exp_of_plane, log_of_plane, square_of
+from erlangen.groups.planar import entries_of_plane, exp_of_plane, log_of_plane, square_of
 from erlangen.groups.polar import first_place, require_square
 from erlangen.groups.proposal import LogNormal
 from erlangen.groups.spectral import log_of_positive
@@ -51,8 +51,8 @@ class SPD:
         """The dimension of the space."""
         return self.n * (self.n + 1) // 2 - int(self.traceless)
 
-    def act(self, B: Float[Tensor, "*batch n n"], S: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-        """``B S B^T``."""
+    def act(self, B: Float[Tensor, "*#batch n n"], S: Float[Tensor, "*#batch n n"]) -> Float[Tensor, "... n n"]:
+        """``B S B^T``; batch axes broadcast."""
         return B @ S @ B.mT
 
     def exp(self, X: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -84,9 +84,10 @@ class SPD:
             raise ValueError(f"log(S): elements of {self}, got {S.detach()[place].tolist()}{where}")
         if self.n != 2:
             return self._tangent(log_of_positive(S))
-        m, u, v = log_of_plane((S + S.mT) / 2)
-        m = torch.zeros_like(m) if self.traceless else m
-        return square_of(m + u, v, v, m - u)
+        size = S.detach().abs().amax((-2, -1), keepdim=True)
+        middle, u, v = log_of_plane(entries_of_plane((S + S.mT) / (2 * size)))
+        middle = torch.zeros_like(middle) if self.traceless else middle + size[..., 0, 0].log()
+        return square_of(middle + u, v, v, middle - u)
 
     def contains(self, S: Float[Tensor, "*batch n n"], tol: float = 1e-6) -> Bool[Tensor, "*batch"]:
         """Whether matrices are symmetric, to ``tol`` of their largest entry, and positive definite.
