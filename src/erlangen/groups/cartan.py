@@ -56,12 +56,10 @@ class CartanCoordinates:
     Example:
         >>> from erlangen.groups import SL
         >>> at = CartanCoordinates(SL(2))
-        >>> stretch, _, angle = at.coordinates(torch.tensor([[-2.0, 0.0], [0.0, -0.5]]))  # no logarithm in the group
-        >>> stretch, angle
-        (tensor(0.9803), tensor(3.1416))
-        >>> at.matrix(torch.tensor([0.0, 0.0, torch.pi / 2])).round()
-        tensor([[0., -1.],
-                [1., 0.]])
+        >>> A = torch.tensor([[-2.0, 0.0], [0.0, -0.5]])  # the exponential of nothing in the algebra
+        >>> stretch, _, angle = at.coordinates(A)
+        >>> stretch, angle, torch.allclose(at.matrix(at.coordinates(A)), A, atol=1e-6)
+        (tensor(0.9803), tensor(3.1416), True)
     """
 
     group: SO | SL | GLPlus

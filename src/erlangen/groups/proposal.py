@@ -15,10 +15,11 @@ class LogNormal:
     r"""Positive matrices :math:`S = e^X` whose logarithm is normal, alike in all directions.
 
     In an orthonormal basis of the symmetric matrices, for :math:`\langle X, Y \rangle = \operatorname{tr} X Y`, the
-    coordinates of X are independent with mean 0 and the given variance. A stretch :math:`P = S^{1/2} = e^Y` has
-    :math:`Y = X / 2`: with variance 0.1, the logarithm of the stretch of an axis has standard deviation 0.158. With a
-    bound the length of X is cut off, :math:`|Y| \le` ``bound``, by the increasing map of lengths that makes it so:
-    nothing is drawn again, and one generator gives samples that depend smoothly on the bound.
+    coordinates of X are independent with mean 0 and the given variance. The stretch :math:`P = S^{1/2} = e^Y` has
+    :math:`Y = X / 2`, whose coordinates have the standard deviation 0.158 where the variance is 0.1.
+
+    With a bound the length of X is cut off, so that :math:`|Y| \le` ``bound``, by the increasing map of lengths that
+    leaves the law as it is within: nothing is drawn again, and samples depend smoothly on the bound.
 
     Args:
         variance: of each coordinate of :math:`X = \log S`.
