@@ -23,7 +23,7 @@ def mean_slope_of_log(a: Tensor, b: Tensor) -> Tensor:
     """
     d = (a - b) / (a + b)
     q = d * d
-    series = 1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q / 11))))
+    series = 1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q / 9)))
     far = q > SERIES_BELOW
     return 2 / (a + b) * torch.where(far, ((a / b).log() / 2) / torch.where(far, d, 1.0), series)
 
