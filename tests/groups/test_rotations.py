@@ -98,6 +98,19 @@ def test_derivative_at_a_half_turn_of_the_plane():
     assert abs(float(slope) - 1) <= 1e-14
 
 
+@pytest.mark.parametrize("n", [4, 5])
+def test_derivative_as_a_plane_reaches_a_half_turn(n):
+    turn = SO(n).sample(generator=seeded(n))
+    plane, other = torch.zeros(2, n, n, dtype=torch.float64)
+    plane[1, 0], plane[0, 1], other[3, 2], other[2, 3] = 1, -1, 1, -1
+    plane, other = turn @ plane @ turn.mT, turn @ other @ turn.mT
+    for rest in (0.0, 0.5):
+        R = matrix_exp((math.pi - 1e-15) * plane + rest * other)
+        # Which of two ways the plane is said to turn is arbitrary here; how it goes on is not.
+        _, slope = torch.func.jvp(log_rotation, (R,), (R @ plane,))
+        torch.testing.assert_close(slope, plane, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("n", SIZES)
 def test_none(n):
     assert log_rotation(torch.zeros(0, n, n)).shape == (0, n, n)
