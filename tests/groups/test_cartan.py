@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.groups.catalogue import seeded
 from tests.groups.test_polar import matrices, where_it_is_delicate
 
-from erlangen.groups import GL, SL, SO, CartanCoordinates, GLPlus, polar
+from erlangen.groups import GL, SL, SO, CartanCoordinates, GLPlus, polar, sample_group
 from erlangen.groups.exponential import matrix_exp
 
 GROUPS = [family(n) for family in (SO, SL, GLPlus) for n in (1, 2, 3, 4)]
@@ -243,11 +243,14 @@ def test_gradients_are_finite(group, dtype):
 
 
 def test_after_inference():
+    at = CartanCoordinates(SL(6))  # of which nothing was asked before
     with torch.inference_mode():
-        CartanCoordinates(SL(3)).hat(torch.zeros(8))
-    c = torch.zeros(8, requires_grad=True)
-    CartanCoordinates(SL(3)).hat(c).sum().backward()
+        at.hat(torch.zeros(at.dim))
+        sample_group(SO(2), 77)
+    c = torch.zeros(at.dim, requires_grad=True)
+    at.hat(c).sum().backward()
     assert c.grad is not None
+    (sample_group(SO(2), 77).matrix @ torch.ones(2, 1, dtype=torch.float64, requires_grad=True)).sum().backward()
 
 
 # ---------------------------------------------------------------- refusals
