@@ -12,6 +12,8 @@ from erlangen.groups import SL, SO, CartanCoordinates, GLPlus, Group, GroupSampl
 
 #: Groups of the plane on which features may live.
 LinearGroup = SO | SL | GLPlus | Trivial
+#: How far samples may be from the group.
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class KernelGrid:
     @property
     def shape(self) -> tuple[int, int, int]:
         """The numbers of output samples, input samples and taps."""
-        return (*self.measure.shape, self.points.shape[2])
+        return self.measure.shape[0], self.measure.shape[1], self.points.shape[2]
 
     def to(self, dtype: torch.dtype, device: torch.device) -> KernelGrid:
         """The grid in another dtype, on another device."""
@@ -53,8 +55,9 @@ def cell_centres(kernel_size: int, dtype: torch.dtype = torch.float64, device=No
     return torch.stack([right, up], -1).flatten(0, 1)
 
 
-def lifting_grid(samples: GroupSamples, kernel_size: int) -> KernelGrid:
+def lifting_grid(group: LinearGroup, samples: GroupSamples, kernel_size: int) -> KernelGrid:
     r"""Of :math:`|\det h|^{-1} k(h^{-1} p)`, with the samples as output."""
+    require_samples(group, samples)
     points = _moved(samples.inverse, kernel_size)[:, None]
     determinant = _determinant(samples.inverse)[:, None]
     return KernelGrid(points, determinant.new_zeros(len(samples), 1, 0), determinant)
@@ -64,6 +67,8 @@ def convolution_grid(
     group: LinearGroup, samples_in: GroupSamples, samples_out: GroupSamples, kernel_size: int
 ) -> KernelGrid:
     r"""Of :math:`w_t |\det t|^{-1} k(h^{-1} p, \xi^{-1}(h^{-1} t))`, with the weights w of the samples t."""
+    require_samples(group, samples_in)
+    require_samples(group, samples_out)
     points = _moved(samples_out.inverse, kernel_size)[:, None]
     measure = samples_in.normalised_weights().to(points.dtype) * _determinant(samples_in.inverse)
     if isinstance(group, Trivial):
@@ -73,8 +78,9 @@ def convolution_grid(
     return KernelGrid(points, coordinates, measure.expand(len(samples_out), -1))
 
 
-def projection_grid(samples: GroupSamples, kernel_size: int) -> KernelGrid:
+def projection_grid(group: LinearGroup, samples: GroupSamples, kernel_size: int) -> KernelGrid:
     r"""Of :math:`w_t |\det t|^{-1} k(t^{-1} p)`, with the samples as input."""
+    require_samples(group, samples)
     points = _moved(samples.inverse, kernel_size)[None]
     measure = samples.normalised_weights().to(points.dtype) * _determinant(samples.inverse)
     return KernelGrid(points, points.new_zeros(1, len(samples), 0), measure[None])
@@ -98,6 +104,31 @@ def require_group(name: str, group: Group) -> LinearGroup:
     if isinstance(group, Trivial) or (isinstance(group, SO | SL | GLPlus) and group.n == 2):
         return group
     raise ValueError(f"{name}(group): SO(2), SL(2), GLPlus(2) or Trivial(), got {group!r}")
+
+
+def require_samples(group: LinearGroup, samples: GroupSamples) -> None:
+    """Checks that samples are elements of a group, to a tolerance of 1e-4.
+
+    Raises:
+        ValueError: naming the first sample that is not.
+    """
+    matrix = samples.matrix.detach()
+    if matrix.shape[-1] != 2:
+        raise ValueError(f"samples of {group}: matrices of two by two, got {tuple(matrix.shape[-2:])}")
+    determinant, one = _determinant(matrix), torch.eye(2, dtype=matrix.dtype, device=matrix.device)
+    good = determinant > 0
+    if isinstance(group, SO | SL):
+        good &= (determinant - 1).abs() <= TOLERANCE
+    if isinstance(group, SO):
+        good &= ((matrix.mT @ matrix - one).abs() <= TOLERANCE).all(-1).all(-1)
+    if isinstance(group, Trivial):
+        good &= ((matrix - one).abs() <= TOLERANCE).all(-1).all(-1)
+    if not bool(good.all()):
+        first = int((~good).nonzero()[0])
+        raise ValueError(
+            f"samples of {group}: sample {first} is not an element, {matrix[first].tolist()} with determinant "
+            f"{float(determinant[first]):.6g}"
+        )
 
 
 def coordinate_dim(group: LinearGroup) -> int:

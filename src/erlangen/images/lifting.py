@@ -58,5 +58,5 @@ class AffineLifting2d(SampledConv):
         """The feature at the given samples."""
         if x.shape[1] != self.in_channels:
             raise ValueError(f"AffineLifting2d(x): {self.in_channels} channels, got {x.shape[1]}")
-        values = self._conv(x, [samples], lambda: lifting_grid(samples, self.kernel_size))
+        values = self._conv(x, [samples], lambda: lifting_grid(self.group, samples, self.kernel_size))
         return GroupFeature(values.unflatten(1, (self.out_channels, len(samples))), samples)

@@ -57,4 +57,6 @@ class AffineProjection2d(SampledConv):
         if feature.channels != self.in_channels:
             raise ValueError(f"AffineProjection2d(feature): {self.in_channels} channels, got {feature.channels}")
         samples = feature.samples
-        return self._conv(feature.values.flatten(1, 2), [samples], lambda: projection_grid(samples, self.kernel_size))
+        return self._conv(
+            feature.values.flatten(1, 2), [samples], lambda: projection_grid(self.group, samples, self.kernel_size)
+        )
