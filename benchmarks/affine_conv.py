@@ -122,8 +122,7 @@ def a_kernel(group: SL | GLPlus, backward: bool, fresh: bool, rounds: int, clock
                 weight(at)
 
     def our_weight(at: GroupSamples) -> Tensor:
-        grid = convolution_grid(group, at, at, TAPS) if fresh else kept
-        return ours._evaluate(grid)
+        return ours._evaluate(convolution_grid(group, at, at, TAPS) if fresh else kept)
 
     kept = convolution_grid(group, samples, samples, TAPS)
     torch.testing.assert_close(our_weight(samples), official.weight(samples), rtol=1e-3, atol=1e-5)
@@ -132,21 +131,21 @@ def a_kernel(group: SL | GLPlus, backward: bool, fresh: bool, rounds: int, clock
     return row(f"{what}, {'new samples' if fresh else 'samples that stay'}", best, "official", "ours")
 
 
-@torch.inference_mode()
 def evaluation(group: SL | GLPlus, batch: int, rounds: int, clock) -> dict[str, object]:
     """A layer that keeps its kernel, and its convolution alone."""
     ours, official = layers(group)
     ours.eval()
     feature = drawn(group, batch)
-    weight = official.weight(feature.samples)
-    best = fastest(
-        {
-            "ours": lambda: ours(feature),
-            "conv2d": lambda: nn.functional.conv2d(feature.values.flatten(1, 2), weight, padding=TAPS // 2),
-        },
-        rounds,
-        clock,
-    )
+    weight = official.weight(feature.samples).detach()
+    with torch.inference_mode():
+        best = fastest(
+            {
+                "ours": lambda: ours(feature),
+                "conv2d": lambda: nn.functional.conv2d(feature.values.flatten(1, 2), weight, padding=TAPS // 2),
+            },
+            rounds,
+            clock,
+        )
     return row(f"evaluation, {group}, batch of {batch}", best, "ours", "conv2d")
 
 

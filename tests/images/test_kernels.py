@@ -9,7 +9,6 @@ from tests.images.plane import DTYPES, GROUPS, coordinates_of, feature_of, kerne
 from erlangen.groups import SL, SO, CartanCoordinates, GLPlus, GroupSamples, Trivial
 from erlangen.images import AffineConv2d, BasisKernel, SIRENKernel
 from erlangen.images.kernel_grid import cell_centres, convolution_grid, lifting_grid, projection_grid
-from erlangen.images.window import kernel_window
 
 KINDS = [SIRENKernel, BasisKernel]
 
@@ -65,7 +64,7 @@ def test_siren_is_what_it_says(group, angle):
 def test_basis_is_what_it_says(group):
     torch.manual_seed(0)
     kernel, grid = BasisKernel(group, 2, 3, 5, max_frequency=2).double(), a_grid(group)
-    found, window = kernel(grid), kernel_window(grid, group)
+    found, window = kernel(grid), grid.window
     out_samples, in_samples, taps = grid.shape
     for o in range(out_samples):
         for i in range(in_samples):
@@ -129,10 +128,10 @@ def test_of_scalings_kernels_end_softly():
         dim=-1
     )
     wanted = grid.measure[..., None] / (1 + torch.exp(-2 * (1 - length)))
-    torch.testing.assert_close(kernel_window(grid, GLPlus(2)), wanted)
+    torch.testing.assert_close(grid.window, wanted)
     up = lifting_grid(GLPlus(2), samples_of(GLPlus(2)), 5)
     wanted = up.measure[..., None] / (1 + torch.exp(-2 * (1 - up.points.norm(dim=-1))))
-    torch.testing.assert_close(kernel_window(up, GLPlus(2)), wanted)
+    torch.testing.assert_close(up.window, wanted)
 
 
 # ---------------------------------------------------------------- angles

@@ -268,8 +268,10 @@ def test_inference_mode_leaves_nothing_behind(counted):
     with torch.inference_mode():
         layer(feature)
         assert made_by(lambda: layer(feature)) == 0
-        born = samples_of(SL(2), 3, dtype=torch.float32)
-        layer(GroupFeature(feature.values, born))
+        born = GroupFeature(feature.values, samples_of(SL(2), 3, dtype=torch.float32, seed=4))
+        assert made_by(lambda: [layer(born), layer(born)]) == 1
+        born.samples.matrix.mul_(1.00001)
+        assert made_by(lambda: [layer(born), layer(born)]) == 1
     layer(feature).values.sum().backward()
     layer.requires_grad_(False)
     layer(GroupFeature(feature.values.requires_grad_(), feature.samples)).values.sum().backward()

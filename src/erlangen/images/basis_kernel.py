@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from erlangen.images.kernel_grid import KernelGrid, LinearGroup, cell_centres, coordinate_dim, require_group
-from erlangen.images.window import kernel_window
+from erlangen.images.kernel_grid import KernelGrid, cell_centres
+from erlangen.images.linear_group import LinearGroup, coordinate_dim, require_group
 
 
 class BasisKernel(nn.Module):
@@ -94,7 +94,7 @@ class BasisKernel(nn.Module):
     def forward(self, grid: KernelGrid) -> Float[Tensor, "out_samples out_channels in_channels in_samples taps"]:
         """The kernel times the window and the measure of a grid."""
         out_samples, in_samples, taps = grid.shape
-        window = kernel_window(grid, self.group)
+        window = grid.window
         apart = (grid.points[..., None, :] - self.centres.to(grid.points)) / (self.cell / 2)
         space = torch.exp(-apart.square().sum(-1) / 2) * window[..., None]
         shape = self.weight.shape

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from erlangen.groups import SL, SO, CartanCoordinates, GLPlus, Group, GroupSamples, Trivial
-
-#: Groups of the plane on which features may live.
-LinearGroup = SO | SL | GLPlus | Trivial
-#: How far samples may be from the group.
-TOLERANCE = 1e-4
+from erlangen.groups import CartanCoordinates, GLPlus, GroupSamples, Trivial
+from erlangen.images.linear_group import LinearGroup, determinant_of_plane, require_samples
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,7 @@ class KernelGrid:
     r"""The arguments of a kernel for all pairs of samples and all taps of a convolution.
 
     Args:
+        group: that acts.
         points: of the plane, :math:`h^{-1} p`, ``(out_samples, in_samples, taps, 2)``, where one of the axes of samples
             may have size one if points do not depend on it. The first coordinate points right, the second up; the taps
             of the convolution are row by row the centres of cells that divide the square :math:`[-1, 1]^2`.
@@ -29,6 +27,7 @@ class KernelGrid:
         measure: the factor of each pair of samples in the integral, ``(out_samples, in_samples)``.
     """
 
+    group: LinearGroup
     points: Float[Tensor, "out_or_one in_or_one taps 2"]
     coordinates: Float[Tensor, "out_samples in_samples dim"]
     measure: Float[Tensor, "out_samples in_samples"]
@@ -38,12 +37,39 @@ class KernelGrid:
         """The numbers of output samples, input samples and taps."""
         return self.measure.shape[0], self.measure.shape[1], self.points.shape[2]
 
+    @cached_property
+    def window(self) -> Float[Tensor, "out_samples in_samples taps"]:
+        r"""What kernels are multiplied by: the end of their support, times the measure.
+
+        For groups that keep areas, kernels end at the unit circle, :math:`[|x| \le 1]`. GL+(2) also scales, and the
+        taps of a fixed square then leave the circle by much or not at all, so their end is soft,
+        :math:`\sigma(2 (1 - |(x, c)|))`, over points x and coordinates c of the group together.
+        """
+        square = self.points.square().sum(-1)
+        if not isinstance(self.group, GLPlus):
+            return (square <= 1) * self.measure[..., None]
+        square = square + self.coordinates.square().sum(-1)[..., None]
+        # The root has no derivative at zero, where the middle tap of a sample meets itself.
+        zero = square == 0
+        length = torch.where(zero, 1.0, square).sqrt() * ~zero
+        return torch.sigmoid(2 * (1 - length)) * self.measure[..., None]
+
+    @cached_property
+    def kept(self) -> Int[Tensor, " kept"] | None:
+        """Where the window, flattened, is not zero; None if it is so nowhere."""
+        window = self.window.detach().flatten()
+        kept = window.nonzero()[:, 0]
+        return kept if len(kept) < len(window) else None
+
     def to(self, dtype: torch.dtype, device: torch.device) -> KernelGrid:
         """The grid in another dtype, on another device."""
-        return KernelGrid(*(t.to(device=device, dtype=dtype) for t in (self.points, self.coordinates, self.measure)))
+        tensors = (self.points, self.coordinates, self.measure)
+        return KernelGrid(self.group, *(t.to(device=device, dtype=dtype) for t in tensors))
 
 
-def cell_centres(kernel_size: int, dtype: torch.dtype = torch.float64, device=None) -> Float[Tensor, "taps 2"]:
+def cell_centres(
+    kernel_size: int, dtype: torch.dtype = torch.float64, device: torch.device | None = None
+) -> Float[Tensor, "taps 2"]:
     """The centres of the cells of a square grid on [-1, 1], row by row from above; coordinates point right and up.
 
     Example:
@@ -59,8 +85,8 @@ def lifting_grid(group: LinearGroup, samples: GroupSamples, kernel_size: int) ->
     r"""Of :math:`|\det h|^{-1} k(h^{-1} p)`, with the samples as output."""
     require_samples(group, samples)
     points = _moved(samples.inverse, kernel_size)[:, None]
-    determinant = _determinant(samples.inverse)[:, None]
-    return KernelGrid(points, determinant.new_zeros(len(samples), 1, 0), determinant)
+    determinant = determinant_of_plane(samples.inverse)[:, None]
+    return KernelGrid(group, points, determinant.new_zeros(len(samples), 1, 0), determinant)
 
 
 def convolution_grid(
@@ -68,69 +94,24 @@ def convolution_grid(
 ) -> KernelGrid:
     r"""Of :math:`w_t |\det t|^{-1} k(h^{-1} p, \xi^{-1}(h^{-1} t))`, with the weights w of the samples t."""
     require_samples(group, samples_in)
-    require_samples(group, samples_out)
+    if samples_out is not samples_in:
+        require_samples(group, samples_out)
     points = _moved(samples_out.inverse, kernel_size)[:, None]
-    measure = samples_in.normalised_weights().to(points.dtype) * _determinant(samples_in.inverse)
+    measure = samples_in.normalised_weights().to(points.dtype) * determinant_of_plane(samples_in.inverse)
     if isinstance(group, Trivial):
         coordinates = points.new_zeros(len(samples_out), len(samples_in), 0)
     else:
         coordinates = CartanCoordinates(group).coordinates(samples_out.inverse[:, None] @ samples_in.matrix)
-    return KernelGrid(points, coordinates, measure.expand(len(samples_out), -1))
+    return KernelGrid(group, points, coordinates, measure.expand(len(samples_out), -1))
 
 
 def projection_grid(group: LinearGroup, samples: GroupSamples, kernel_size: int) -> KernelGrid:
     r"""Of :math:`w_t |\det t|^{-1} k(t^{-1} p)`, with the samples as input."""
     require_samples(group, samples)
     points = _moved(samples.inverse, kernel_size)[None]
-    measure = samples.normalised_weights().to(points.dtype) * _determinant(samples.inverse)
-    return KernelGrid(points, points.new_zeros(1, len(samples), 0), measure[None])
+    measure = samples.normalised_weights().to(points.dtype) * determinant_of_plane(samples.inverse)
+    return KernelGrid(group, points, points.new_zeros(1, len(samples), 0), measure[None])
 
 
 def _moved(inverse: Tensor, kernel_size: int) -> Tensor:
     return cell_centres(kernel_size, inverse.dtype, inverse.device) @ inverse.mT
-
-
-def _determinant(matrix: Tensor) -> Tensor:
-    """Of two by two matrices; those that layers get are positive."""
-    return matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
-
-
-def require_group(name: str, group: Group) -> LinearGroup:
-    """Checks that features can live on a group.
-
-    Raises:
-        ValueError: for other groups than those of the plane that decompose.
-    """
-    if isinstance(group, Trivial) or (isinstance(group, SO | SL | GLPlus) and group.n == 2):
-        return group
-    raise ValueError(f"{name}(group): SO(2), SL(2), GLPlus(2) or Trivial(), got {group!r}")
-
-
-def require_samples(group: LinearGroup, samples: GroupSamples) -> None:
-    """Checks that samples are elements of a group, to a tolerance of 1e-4.
-
-    Raises:
-        ValueError: naming the first sample that is not.
-    """
-    matrix = samples.matrix.detach()
-    if matrix.shape[-1] != 2:
-        raise ValueError(f"samples of {group}: matrices of two by two, got {tuple(matrix.shape[-2:])}")
-    determinant, one = _determinant(matrix), torch.eye(2, dtype=matrix.dtype, device=matrix.device)
-    good = determinant > 0
-    if isinstance(group, SO | SL):
-        good &= (determinant - 1).abs() <= TOLERANCE
-    if isinstance(group, SO):
-        good &= ((matrix.mT @ matrix - one).abs() <= TOLERANCE).all(-1).all(-1)
-    if isinstance(group, Trivial):
-        good &= ((matrix - one).abs() <= TOLERANCE).all(-1).all(-1)
-    if not bool(good.all()):
-        first = int((~good).nonzero()[0])
-        raise ValueError(
-            f"samples of {group}: sample {first} is not an element, {matrix[first].tolist()} with determinant "
-            f"{float(determinant[first]):.6g}"
-        )
-
-
-def coordinate_dim(group: LinearGroup) -> int:
-    """The number of coordinates of an element."""
-    return 0 if isinstance(group, Trivial) else CartanCoordinates(group).dim

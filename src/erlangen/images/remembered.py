@@ -12,8 +12,8 @@ from torch import Tensor
 class Remembered:
     """One value, computed again when one of the tensors it depends on is another one, or was written to.
 
-    Tensors are compared by identity, address and version, which costs microseconds and no synchronisation. Copies and
-    pickles start empty.
+    Tensors are compared by identity, address and version, which costs microseconds and no synchronisation; those made
+    in inference mode, which count no versions, by their values. Copies and pickles start empty.
 
     Example:
         >>> x, kept = torch.ones(2), Remembered()
@@ -30,7 +30,7 @@ class Remembered:
     def clear(self) -> None:
         """Forgets the value."""
         self._sources: list[Tensor] = []
-        self._states: list[tuple[int, int]] = []
+        self._states: list[Any] = []
         self._extra: Any = None
         self._value: Any = None
 
@@ -42,17 +42,12 @@ class Remembered:
             make: computes it.
             extra: anything else that it depends on.
         """
-        # Tensors made in inference mode count no versions: nothing tells whether they were written to.
-        if any(t.is_inference() for t in sources):
-            self.clear()
-            return make()
         # What inference mode makes cannot take part in a later backward pass.
         extra = extra, torch.is_inference_mode_enabled()
-        states = [(t._version, t.data_ptr()) for t in sources]
-        same = len(states) == len(self._states) and all(a is b for a, b in zip(sources, self._sources, strict=True))
-        if not same or states != self._states or extra != self._extra or self._value is None:
+        same = extra == self._extra and len(sources) == len(self._sources)
+        if not same or not all(map(_unchanged, sources, self._sources, self._states)):
             self._value = make()
-            self._sources, self._states, self._extra = list(sources), states, extra
+            self._sources, self._states, self._extra = list(sources), [_state(t) for t in sources], extra
         return self._value
 
     def __deepcopy__(self, memo: Any) -> Remembered:
@@ -60,3 +55,13 @@ class Remembered:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Remembered, ()
+
+
+def _state(t: Tensor) -> Any:
+    return t.clone() if t.is_inference() else (t._version, t.data_ptr())
+
+
+def _unchanged(now: Tensor, before: Tensor, state: Any) -> bool:
+    if now is not before:
+        return False
+    return torch.equal(now, state) if now.is_inference() else (now._version, now.data_ptr()) == state

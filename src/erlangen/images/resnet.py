@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from erlangen.groups import Affine, Group, GroupSamples, LogNormal, Pixels, Scalar, Symmetry, Translation, Trivial
 from erlangen.images.convolution import AffineConv2d
 from erlangen.images.feature import GroupFeature, Pointwise
-from erlangen.images.kernel_grid import LinearGroup, require_group
 from erlangen.images.lifting import AffineLifting2d
+from erlangen.images.linear_group import LinearGroup, require_group
 from erlangen.images.norm import FeatureNorm
 from erlangen.images.pooling import GlobalPool, SpatialPool
 from erlangen.images.sampled import KernelFactory

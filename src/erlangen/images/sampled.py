@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from erlangen.groups import Group, GroupSamples
 from erlangen.images.basis_kernel import BasisKernel
-from erlangen.images.kernel_grid import KernelGrid, require_group
+from erlangen.images.kernel_grid import KernelGrid
+from erlangen.images.linear_group import require_group
 from erlangen.images.remembered import Remembered
 from erlangen.images.siren import SIRENKernel
 
@@ -81,7 +82,13 @@ class SampledConv(nn.Module):
                 f"{name}: images of at least {self.kernel_size - 2 * self.padding} pixels along each side, as "
                 f"kernel_size={self.kernel_size} and padding={self.padding} take, got {tuple(x.shape[-2:])}"
             )
-        state = [*self.kernel.parameters(), *self.kernel.buffers()]
+        state = [
+            t
+            for m in self.kernel.modules()
+            for kind in (m._parameters, m._buffers)
+            for t in kind.values()
+            if t is not None
+        ]
         dtype = next((t.dtype for t in state if t.is_floating_point()), x.dtype)
         if x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
             raise TypeError(f"{name}: values of {dtype}, as the kernel has, got {x.dtype}")

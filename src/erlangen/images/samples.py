@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from erlangen.groups import Group, GroupSamples, LogNormal, Trivial, sample_group
-from erlangen.images.kernel_grid import require_group
+from erlangen.images.linear_group import require_group
 
 
 def draw_samples(

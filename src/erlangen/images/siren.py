@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from erlangen.images.kernel_grid import KernelGrid, LinearGroup, coordinate_dim, require_group
-from erlangen.images.window import kernel_window
+from erlangen.images.kernel_grid import KernelGrid
+from erlangen.images.linear_group import LinearGroup, coordinate_dim, require_group
 
 ANGLES = ("periodic", "principal")
 
@@ -100,19 +100,17 @@ class SIRENKernel(nn.Module):
     def forward(self, grid: KernelGrid) -> Float[Tensor, "out_samples out_channels in_channels in_samples taps"]:
         """The kernel times the window and the measure of a grid."""
         out_samples, in_samples, taps = grid.shape
-        window = kernel_window(grid, self.group).flatten()
-        x = self._first(grid).expand(out_samples, in_samples, taps, -1).flatten(0, 2)
-        kept = window.detach().nonzero()[:, 0]
-        skip = len(kept) < len(window)
-        x, factor = (x.index_select(0, kept), window.index_select(0, kept)) if skip else (x, window)
+        x, window, kept = self._first(grid).expand(out_samples, in_samples, taps, -1), grid.window.flatten(), grid.kept
+        x = x.flatten(0, 2) if kept is None else x.flatten(0, 2).index_select(0, kept)
+        factor = window if kept is None else window.index_select(0, kept)
         x = x.sin()
         for layer in self.hidden:
             assert isinstance(layer, nn.Linear)
-            x = nn.functional.linear(x, self.omega * layer.weight, self.omega * layer.bias).sin()
+            x = torch.addmm(layer.bias, x, layer.weight.T, beta=self.omega, alpha=self.omega).sin()
         # The last layer is linear, so the window may act before it, where there is less to multiply; its bias sees the
         # window as one more column.
         x = torch.cat([x, torch.ones_like(factor)[:, None]], 1) * factor[:, None]
-        if skip:
+        if kept is not None:
             x = x.new_zeros(len(window), x.shape[1]).index_copy(0, kept, x)
         weight = torch.cat([self.last.weight, self.last.bias[:, None]], 1)
         kernel = (weight @ x.T).view(self.out_channels, self.in_channels, out_samples, in_samples, taps)
