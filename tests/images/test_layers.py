@@ -278,6 +278,16 @@ def test_inference_mode_leaves_nothing_behind(counted):
 
 
 @torch.no_grad()
+def test_many_kernels_at_once(counted):
+    layer, feature = counted
+    other = copy.deepcopy(layer).requires_grad_(False)
+    other.kernel.first.weight.mul_(2)
+    state = {k: torch.stack([v, other.state_dict()[k]]) for k, v in layer.state_dict().items()}
+    run = torch.func.vmap(lambda s: torch.func.functional_call(layer, s, (feature,)).values)
+    torch.testing.assert_close(run(state), torch.stack([layer(feature).values, other(feature).values]))
+
+
+@torch.no_grad()
 def test_precision_and_copies(counted):
     layer, feature = counted
     size = len(_pickle(layer))

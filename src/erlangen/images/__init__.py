@@ -14,6 +14,7 @@ from erlangen.images.norm import FeatureNorm
 from erlangen.images.pooling import GlobalPool, GroupPool, SpatialPool
 from erlangen.images.projection import AffineProjection2d
 from erlangen.images.resnet import AffineResidualBlock, AffineResNet
+from erlangen.images.sampled import KernelFactory
 from erlangen.images.samples import FixedSamples, draw_samples
 from erlangen.images.siren import SIRENKernel
 
@@ -29,6 +30,7 @@ __all__ = [
     "GlobalPool",
     "GroupFeature",
     "GroupPool",
+    "KernelFactory",
     "KernelGrid",
     "Pointwise",
     "SIRENKernel",

@@ -46,8 +46,15 @@ class Remembered:
         extra = extra, torch.is_inference_mode_enabled()
         same = extra == self._extra and len(sources) == len(self._sources)
         if not same or not all(map(_unchanged, sources, self._sources, self._states)):
-            self._value = make()
-            self._sources, self._states, self._extra = list(sources), [_state(t) for t in sources], extra
+            value = make()
+            try:
+                states = [_state(t) for t in sources]
+            except RuntimeError:
+                # Tensors of torch.func's transforms have no address: such a value lives as long as the transform.
+                self.clear()
+                return value
+            self._value, self._states = value, states
+            self._sources, self._extra = list(sources), extra
         return self._value
 
     def __deepcopy__(self, memo: Any) -> Remembered:
