@@ -16,6 +16,7 @@ from erlangen.images import (
     AffineLifting2d,
     AffineProjection2d,
     BasisKernel,
+    FeatureNorm,
     GlobalPool,
     GroupFeature,
     GroupPool,
@@ -161,28 +162,19 @@ def test_state_goes_there_and_back(kernel):
         assert torch.equal(first(feature).values, second(feature).values)
 
 
-def test_in_half_precision_the_kernel_is_made_in_full():
-    torch.manual_seed(0)
-    layer, feature = AffineConv2d(SL(2), 2, 3, 3), feature_of(SL(2), dtype=torch.float32)
-    full = layer(feature).values.detach()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = layer(layer_input := feature.map(torch.Tensor.bfloat16)).values
-        half.sum().backward()
-    assert half.dtype == torch.bfloat16 and layer_input.values.dtype == torch.bfloat16
-    torch.testing.assert_close(half.float(), full, rtol=0.05, atol=0.05 * float(full.abs().max()))
-
-
 # ---------------------------------------------------------------- kernels kept in evaluation
 
 
 class Counting(SIRENKernel):
     """Tells how often it was evaluated."""
 
-    calls = 0
+    calls, made = 0, None
 
     def forward(self, grid):
         type(self).calls += 1
-        return super().forward(grid)
+        values = super().forward(grid)
+        type(self).made = values.dtype
+        return values
 
 
 @pytest.fixture
@@ -272,9 +264,22 @@ def test_inference_mode_leaves_nothing_behind(counted):
         assert made_by(lambda: [layer(born), layer(born)]) == 1
         born.samples.matrix.mul_(1.00001)
         assert made_by(lambda: [layer(born), layer(born)]) == 1
+        layer(feature)
     layer(feature).values.sum().backward()
     layer.requires_grad_(False)
+    with torch.inference_mode():
+        layer(feature)
     layer(GroupFeature(feature.values.requires_grad_(), feature.samples)).values.sum().backward()
+
+
+def test_in_half_precision_the_kernel_is_made_in_full(counted):
+    layer, feature = counted
+    full = layer(feature).values.detach()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = layer(feature.map(torch.Tensor.bfloat16)).values
+        half.sum().backward()
+    assert half.dtype == torch.bfloat16 and Counting.made == torch.float32
+    torch.testing.assert_close(half.float(), full, rtol=0.05, atol=0.05 * float(full.abs().max()))
 
 
 @torch.no_grad()
@@ -331,6 +336,14 @@ def test_pooling(dtype):
     close(SpatialPool(2, "mean")(feature).values[..., 1, 0], feature.values[..., 2:4, :2].mean((-2, -1)), dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_norm(dtype):
+    feature = feature_of(SL(2), 4, 3, 5, dtype=dtype).map(lambda x: 2 * x + 3 * x[:, :1] + 1)
+    normal = FeatureNorm()(feature).values
+    for x, y in zip(feature.values, normal, strict=True):
+        close(y, (x - x.mean()) / (x.var(correction=0) + 1e-5).sqrt(), dtype)
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -362,7 +375,11 @@ def test_inputs_that_do_not_fit():
         AffineLifting2d(SL(2), 2, 1, 7, padding=1)(x[..., :4, :], samples)
     with pytest.raises(TypeError, match=r"values of torch\.float32, as the kernel has, got torch\.float64"):
         AffineLifting2d(SL(2), 2, 1, 3)(x.double(), samples)
+    with pytest.raises(TypeError):
+        AffineLifting2d(SL(2), 2, 1, 3)(x.long(), samples)
     feature = feature_of(SL(2), 3, 2, 6, dtype=torch.float32)
+    with pytest.raises(TypeError):
+        GroupFeature(feature.values.long(), feature.samples)
     with pytest.raises(ValueError, match=r"AffineConv2d\(feature\): 3 channels, got 2"):
         AffineConv2d(SL(2), 3, 1, 3)(feature)
     with pytest.raises(ValueError, match=r"AffineProjection2d\(feature\): 3 channels, got 2"):
@@ -395,6 +412,30 @@ def test_samples_outside_the_group_are_refused():
     space = torch.eye(3, dtype=torch.float64)[None]
     with pytest.raises(ValueError, match=r"matrices of two by two, got .3, 3"):
         AffineLifting2d(SL(2), 1, 1, 3).double()(values[:, :, 0], GroupSamples(space, space, one.new_zeros(1)))
+
+
+def test_samples_that_are_not_finite_are_refused():
+    feature = feature_of(GLPlus(2), 2, 1, 4)
+    feature.samples.matrix[1, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"samples of GLPlus\(2\): sample 1 is not an element"):
+        AffineConv2d(GLPlus(2), 1, 1, 3).double()(feature)
+
+
+def test_images_that_are_not_finite_show():
+    feature = feature_of(SL(2), 2, 1, 5, batch=2)
+    feature.values[0, 0, 0, 2, 2] = torch.nan
+    with torch.no_grad():
+        out = FeatureNorm()(AffineConv2d(SL(2), 1, 1, 3).double()(feature)).values
+    assert out[0].isnan().all() and out[1].isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [3.5, 1 / 3.5])
+def test_samples_that_a_kernel_cannot_resolve_are_warned_of(scale):
+    one = torch.eye(2, dtype=torch.float64)[None]
+    far = GroupSamples(scale * one, one / scale, one.new_zeros(1))
+    lift, x = AffineLifting2d(GLPlus(2), 1, 1, 5).double(), torch.zeros(1, 1, 6, 6, dtype=torch.float64)
+    with pytest.warns(UserWarning, match=r"stretches or shrinks by up to 3\.5, .*LogNormal\(bound"):
+        lift(x, far)
 
 
 def test_a_factory_that_returns_another_shape():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,8 @@ from erlangen.groups import SL, SO, CartanCoordinates, GLPlus, Group, GroupSampl
 LinearGroup = SO | SL | GLPlus | Trivial
 #: How far samples may be from the group.
 TOLERANCE = 1e-4
+#: By how much samples may stretch or shrink before it is warned of.
+FAR = 3.0
 
 
 def require_group(name: str, group: Group) -> LinearGroup:
@@ -27,8 +31,11 @@ def require_group(name: str, group: Group) -> LinearGroup:
 def require_samples(group: LinearGroup, samples: GroupSamples) -> None:
     """Checks that samples are elements of a group, to a tolerance of 1e-4.
 
+    Warns of samples that stretch or shrink by more than three: then the taps of a fixed square see the kernel hardly,
+    or nothing but its middle.
+
     Raises:
-        ValueError: naming the first sample that is not.
+        ValueError: naming the first sample that is not an element.
     """
     matrix = samples.matrix.detach()
     if matrix.shape[-1] != 2:
@@ -47,6 +54,16 @@ def require_samples(group: LinearGroup, samples: GroupSamples) -> None:
             f"samples of {group}: sample {first} is not an element, {matrix[first].tolist()} with determinant "
             f"{float(determinant[first]):.6g}"
         )
+    if isinstance(group, SL | GLPlus):
+        # A stretch by three in one direction, and none in the other, has the squared Frobenius norm ten.
+        largest = float(torch.stack([matrix, samples.inverse.detach()]).square().sum((-2, -1)).amax())
+        if largest > FAR**2 + 1:
+            stretch = float(torch.linalg.svdvals(torch.stack([matrix, samples.inverse.detach()])).amax())
+            warnings.warn(
+                f"a sample of {group} stretches or shrinks by up to {stretch:.2g}, which a kernel on few taps does not "
+                "resolve: give the proposal a bound, as LogNormal(bound=0.5), or the kernel more taps",
+                stacklevel=2,
+            )
 
 
 def coordinate_dim(group: LinearGroup) -> int:
