@@ -2,9 +2,9 @@
 
 The official way is written down here, plainly: coordinates of all pairs of samples by eigen-decomposition, one network
 of sines over the inputs of all pairs and all taps (nothing is shared, nothing is skipped), then the mask, then the
-factors of the measure. It is given the same samples and weights, and must give the same numbers. Layers of 16 channels
-at 6 samples see images of 20 by 20 pixels; a step is forward and backward. In evaluation, where samples and weights
-stay, a layer should cost what its convolution costs.
+factors of the measure. It is given the same samples and weights, and must give the same numbers. Beside it stands our
+kernel that is linear in its parameters. Layers of 16 channels at 6 samples see images of 20 by 20 pixels; a step is
+forward and backward. In evaluation, where samples and weights stay, a layer should cost what its convolution costs.
 
     python benchmarks/affine_conv.py [--threads 1] [--rounds 40] [--write]
 
@@ -16,6 +16,7 @@ import argparse
 import json
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -81,6 +82,12 @@ def layers(group: SL | GLPlus) -> tuple[AffineConv2d, OfficialConv]:
     return ours, OfficialConv(ours.kernel)
 
 
+def linear_layer(group: SL | GLPlus) -> AffineConv2d:
+    """Ours with a kernel that is linear in its parameters."""
+    torch.manual_seed(0)
+    return AffineConv2d(group, CHANNELS, CHANNELS, TAPS, "basis", padding=TAPS // 2)
+
+
 def drawn(group: SL | GLPlus, batch: int, seed: int = 0) -> GroupFeature:
     generator = torch.Generator().manual_seed(seed)
     samples = sample_group(group, SAMPLES, weights="proposal", generator=generator, dtype=torch.float32)
@@ -121,12 +128,13 @@ def a_kernel(group: SL | GLPlus, backward: bool, fresh: bool, rounds: int, clock
             with torch.no_grad():
                 weight(at)
 
-    def our_weight(at: GroupSamples) -> Tensor:
-        return ours._evaluate(convolution_grid(group, at, at, TAPS) if fresh else kept)
+    def of(layer: AffineConv2d) -> Callable[[GroupSamples], Tensor]:
+        return lambda at: layer._evaluate(convolution_grid(group, at, at, TAPS) if fresh else kept)
 
     kept = convolution_grid(group, samples, samples, TAPS)
-    torch.testing.assert_close(our_weight(samples), official.weight(samples), rtol=1e-3, atol=1e-5)
-    best = fastest({"ours": lambda: make(our_weight), "official": lambda: make(official.weight)}, rounds, clock)
+    torch.testing.assert_close(of(ours)(samples), official.weight(samples), rtol=1e-3, atol=1e-5)
+    ways = {"ours": of(ours), "official": official.weight, "ours, basis": of(linear_layer(group))}
+    best = fastest({name: (lambda way=way: make(way)) for name, way in ways.items()}, rounds, clock)
     what = f"{'making a kernel and its gradient' if backward else 'making a kernel'}, {group}"
     return row(f"{what}, {'new samples' if fresh else 'samples that stay'}", best, "official", "ours")
 
@@ -153,6 +161,8 @@ def row(what: str, best: dict[str, float], above: str, below: str) -> dict[str, 
     found: dict[str, object] = {"what": what}
     found |= {f"{name}, ms": round(1e3 * seconds, 3) for name, seconds in best.items()}
     found[f"{above} / {below}"] = round(best[above] / best[below], 3)
+    if "ours, basis" in best:
+        found["official / ours, basis"] = round(best["official"] / best["ours, basis"], 3)
     print(json.dumps(found), flush=True)
     return found
 

@@ -73,9 +73,9 @@ def test_basis_is_what_it_says(group):
                 space = (-(grid.points[o, 0] - centre).square().sum(-1) / (2 * 0.2**2)).exp()
                 for b, stretch in enumerate(kernel.stretches):
                     bump = (-(c[:-1] - stretch).square().sum() / (2 * 0.3**2)).exp() if len(kernel.stretches) > 1 else 1
-                    for m in range(kernel.weight.shape[2]):
+                    for m in range(kernel.weight.shape[1]):
                         turned = 1 if m == 0 else (c[-1] * m).cos() if m <= 2 else (c[-1] * (m - 2)).sin()
-                        wanted += kernel.weight[a, b, m, :, :, None] * bump * turned * space
+                        wanted += kernel.weight[b, m, a, :, :, None] * bump * turned * space
             torch.testing.assert_close(found[o, :, :, i], wanted * window[o, i], rtol=0, atol=1e-12)
 
 
@@ -249,5 +249,5 @@ def test_arguments_without_meaning(kind, options, message):
 def test_layers_print():
     torch.manual_seed(0)
     text = repr(AffineConv2d(SL(2), 2, 3, 5, "basis")) + repr(AffineConv2d(SL(2), 2, 3, 5))
-    assert "SL(2), 2, 3, kernel_size=5, padding=0" in text and "21 x 5 x 3 functions" in text
+    assert "SL(2), 2, 3, kernel_size=5, padding=0" in text and "5 x 3 x 21 functions" in text
     assert "omega=10.0, angle='periodic'" in text

@@ -13,7 +13,7 @@ from erlangen.images.linear_group import LinearGroup, coordinate_dim, require_gr
 
 
 class BasisKernel(nn.Module):
-    r"""A kernel :math:`k(x, c) = \sum_{abm} w_{abm}\, \phi_a(x)\, \psi_b(Y)\, \chi_m(\theta)`, linear in its weights.
+    r"""A kernel :math:`k(x, c) = \sum_{bma} w_{bma}\, \psi_b(Y)\, \chi_m(\theta)\, \phi_a(x)`, linear in its weights.
 
     In the plane, :math:`\phi_a` are Gaussian bumps at the centres of ``resolution`` by ``resolution`` cells of the unit
     disc, half a cell wide, so that a sample that neither turns nor stretches sees nearly one weight per tap, as
@@ -41,7 +41,7 @@ class BasisKernel(nn.Module):
         >>> samples = sample_group(SL(2), 4, dtype=torch.float32)
         >>> kernel = BasisKernel(SL(2), 2, 3, 5, max_frequency=1)
         >>> kernel.weight.shape, kernel(convolution_grid(SL(2), samples, samples, 5)).shape
-        (torch.Size([21, 5, 3, 3, 2]), torch.Size([4, 3, 2, 4, 25]))
+        (torch.Size([5, 3, 21, 3, 2]), torch.Size([4, 3, 2, 4, 25]))
     """
 
     centres: Tensor
@@ -80,34 +80,32 @@ class BasisKernel(nn.Module):
         self.register_buffer("stretches", _axes(dim, stretch_steps, stretch_width).float())
         turns = 2 * max_frequency + 1 if on_group and coordinate_dim(self.group) else 1
         self.weight = nn.Parameter(
-            torch.empty(len(self.centres), len(self.stretches), turns, out_channels, in_channels)
+            torch.empty(len(self.stretches), turns, len(self.centres), out_channels, in_channels)
         )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draws weights such that the kernel of the neutral element has the spread of a linear layer's weights."""
         at_zero = self._stretch(self.stretches.new_zeros(1, self.stretches.shape[1])).square().sum()
-        turns = 1 + (self.weight.shape[2] - 1) / 2
+        turns = 1 + (self.weight.shape[1] - 1) / 2
         power = float(at_zero) * turns * self.in_channels * self.kernel_size**2
         nn.init.normal_(self.weight, std=1 / math.sqrt(power))
 
     def forward(self, grid: KernelGrid) -> Float[Tensor, "out_samples out_channels in_channels in_samples taps"]:
         """The kernel times the window and the measure of a grid."""
         out_samples, in_samples, taps = grid.shape
-        window = grid.window
         apart = (grid.points[..., None, :] - self.centres.to(grid.points)) / (self.cell / 2)
-        space = torch.exp(-apart.square().sum(-1) / 2) * window[..., None]
-        shape = self.weight.shape
-        if not self.on_group or shape[1] * shape[2] == 1:
-            kernel = space.flatten(0, 2) @ self.weight.flatten(1)
-            kernel = kernel.view(out_samples, in_samples, taps, *shape[3:])
-            return kernel.permute(0, 3, 4, 1, 2)
-        c = grid.coordinates
-        along = self._stretch(c[..., :-1])[..., None] * self._turn(c[..., -1])[..., None, :]
+        space = torch.exp(-apart.square().sum(-1) / 2) * grid.window[..., None]
         # First the functions of the group, for each pair of samples, then those of the plane, for each tap.
-        mixed = torch.einsum("oig,agc->oiac", along.flatten(2), self.weight.flatten(1, 2).flatten(2))
-        kernel = torch.einsum("oita,oiac->ocit", space, mixed)
-        return kernel.unflatten(1, shape[3:])
+        mixed = self.weight.flatten(3).flatten(0, 1)
+        if len(mixed) > 1:
+            c = grid.coordinates
+            along = self._stretch(c[..., :-1])[..., None] * self._turn(c[..., -1])[..., None, :]
+            mixed = (along.flatten(0, 1).flatten(1) @ mixed.flatten(1)).unflatten(1, mixed.shape[1:])
+        mixed = mixed.expand(out_samples * in_samples, -1, -1)
+        kernel = mixed.mT @ space.flatten(0, 1).mT
+        kernel = kernel.view(out_samples, in_samples, self.out_channels, self.in_channels, taps)
+        return kernel.permute(0, 2, 3, 1, 4)
 
     def _stretch(self, c: Tensor) -> Tensor:
         if len(self.stretches) == 1:
