@@ -109,7 +109,9 @@ def a_layer(group: SL | GLPlus, batch: int, rounds: int, clock) -> dict[str, obj
     def conv_step(weight=official.weight(feature.samples).detach().requires_grad_()) -> None:
         nn.functional.conv2d(inputs.flatten(1, 2), weight, padding=TAPS // 2).backward(against.flatten(1, 2))
 
-    best = fastest({"ours": lambda: step(ours), "official": lambda: step(official), "conv2d": conv_step}, rounds, clock)
+    ways = {"ours": ours, "official": official, "ours, basis": linear_layer(group)}
+    steps = {name: (lambda layer=layer: step(layer)) for name, layer in ways.items()}
+    best = fastest(steps | {"conv2d": conv_step}, rounds, clock)
     return row(f"step of a layer, {group}, batch of {batch}", best, "official", "ours")
 
 
