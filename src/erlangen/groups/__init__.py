@@ -15,6 +15,7 @@ from erlangen.groups.hom import Collapse, Compose, Embed, Factor, Fork, Hom, Ide
 from erlangen.groups.infer import infer_symmetry
 from erlangen.groups.integration import Integral, integrate
 from erlangen.groups.irreps import Irreps, wigner_d
+from erlangen.groups.joint import Joint, inclusion
 from erlangen.groups.linear import EquivariantLinear
 from erlangen.groups.lorentz import Lorentz
 from erlangen.groups.matrix import GL, SL, SO, GLPlus, O, Scaling
@@ -32,12 +33,12 @@ from erlangen.groups.symmetry import Symmetry
 from erlangen.groups.unitary import SU, U
 
 __all__ = [
-    "Action", "Affine", "Basis", "BatchVector", "CartanCoordinates", "CO", "Collapse", "Compose", "CSO", "Cyclic",
-    "E", "EdgeIndex", "Element", "Embed", "EquivariantLinear", "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus",
-    "GrammarError", "Group", "GroupSamples", "Hom", "Identity", "Integral", "Irreps", "LinearPart", "LogNormal",
-    "Lorentz", "Nodes", "O", "OrthogonalPart", "Pixels", "Points", "Product", "PseudoScalar", "Quadrature",
+    "Action", "Affine", "Basis", "BatchVector", "CartanCoordinates", "CO", "Collapse", "Compose", "CSO", "Cyclic", "E",
+    "EdgeIndex", "Element", "Embed", "EquivariantLinear", "Factor", "Fields", "Fixed", "Fork", "GL", "GLPlus",
+    "GrammarError", "Group", "GroupSamples", "Hom", "Identity", "Integral", "Irreps", "Joint", "LinearPart",
+    "LogNormal", "Lorentz", "Nodes", "O", "OrthogonalPart", "Pixels", "Points", "Product", "PseudoScalar", "Quadrature",
     "QuarterTurns", "Regular", "Representation", "Scalar", "Scaling", "SE", "Sign", "SignedPermutation", "SL", "SO",
     "SPD", "SSPD", "SU", "Symmetric", "Symmetry", "Translation", "Trivial", "U", "Vector", "equivariant_basis",
-    "infer_symmetry", "integrate", "log_rotation", "parse_actions", "parse_group", "polar", "quadrature",
+    "inclusion", "infer_symmetry", "integrate", "log_rotation", "parse_actions", "parse_group", "polar", "quadrature",
     "sample_group", "wigner_d",
 ]  # fmt: skip

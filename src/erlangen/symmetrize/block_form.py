@@ -1,0 +1,227 @@
+"""The weights of linear layers sorted into blocks, so that projecting all of them takes one small matrix for each kind.
+
+A layer from ``m`` copies of one part to ``n`` copies of another holds ``n m`` blocks that are all projected alike. Here
+the weights and biases of any number of layers are laid out in that order by one gather, each kind of block is
+multiplied by a matrix, and one gather leads back. Kinds whose projections agree (for orthogonal groups all of one total
+tensor rank) are taken together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from erlangen.groups import Hom, Representation, Scalar
+from erlangen.symmetrize.projector import part_projection
+
+#: How many different combinations of projections are kept in a ready form.
+KEPT = 16
+
+
+@dataclass(frozen=True)
+class LinearShape:
+    """What a linear layer maps: its representations, and whether it adds a bias."""
+
+    rep_in: Representation
+    rep_out: Representation
+    bias: bool
+
+
+class Kind(NamedTuple):
+    """Blocks that are projected alike: where their entries lie, ``(blocks, entries)``, and one projection per group."""
+
+    places: Tensor
+    projections: Tensor
+
+
+class Operator(NamedTuple):
+    """A self-adjoint map of weights, ready for one dtype and device."""
+
+    order: Tensor
+    inverse: Tensor
+    shapes: tuple[tuple[int, int], ...]
+    matrices: tuple[Tensor, ...]
+
+    def __call__(self, flat: Tensor) -> Tensor:
+        """``(weights,)`` to ``(weights,)``; differentiable, as often as one likes."""
+        return _Apply.apply(flat, self)
+
+    def half_form(self, flat: Tensor) -> Tensor:
+        """Half the inner product of the weights with their image, a number."""
+        return _HalfForm.apply(flat, self)
+
+
+def _applied(flat: Tensor, operator: Operator) -> Tensor:
+    sorted_in = flat.index_select(0, operator.order)
+    sorted_out, at = torch.empty_like(sorted_in), 0
+    for (blocks, entries), matrix in zip(operator.shapes, operator.matrices, strict=True):
+        here = slice(at, at + blocks * entries)
+        torch.mm(sorted_in[here].view(blocks, entries), matrix, out=sorted_out[here].view(blocks, entries))
+        at += blocks * entries
+    return sorted_out.index_select(0, operator.inverse)
+
+
+class _Apply(torch.autograd.Function):
+    """The operator is its own adjoint, so the backward pass is the forward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, operator: Operator) -> Tensor:
+        ctx.operator = operator
+        return _applied(flat, operator)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return _Apply.apply(grads[0].contiguous(), ctx.operator), None
+
+
+class _HalfForm(torch.autograd.Function):
+    """The gradient of the form is the image itself, which the forward pass has computed already."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, operator: Operator) -> Tensor:
+        image = _applied(flat, operator)
+        ctx.save_for_backward(flat, image)
+        ctx.operator = operator
+        return torch.dot(flat, image) / 2
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        flat, image = ctx.saved_tensors
+        # Only when the gradient is to be differentiated again is its dependence on the weights needed.
+        return grads[0] * (_Apply.apply(flat, ctx.operator) if torch.is_grad_enabled() else image), None
+
+
+class BlockForm:
+    """Combinations of projections, for the weights of several layers at once; immutable, and shared.
+
+    Args:
+        layers: what each layer maps.
+        homs: the groups, each as a map into the group of the representations.
+    """
+
+    def __init__(self, layers: tuple[LinearShape, ...], homs: tuple[Hom, ...]) -> None:
+        self.layers, self.homs = layers, homs
+        self._ready: dict[tuple[Any, ...], Operator] = {}
+
+    @cached_property
+    def kinds(self) -> list[Kind]:
+        """All blocks, by kind; every weight lies in one of them."""
+        found: list[tuple[Tensor, list[Tensor]]] = []
+        for (part_in, part_out), places in self._by_parts().items():
+            if not self.homs:
+                projections = torch.zeros(0, places[0].shape[1], places[0].shape[1], dtype=torch.float64)
+            else:
+                projections = torch.stack([part_projection(part_in, part_out, hom) for hom in self.homs])
+            for known, collected in found:
+                if known.shape == projections.shape and torch.allclose(known, projections, rtol=0, atol=1e-12):
+                    collected += places
+                    break
+            else:
+                found.append((projections, list(places)))
+        return [Kind(torch.cat(places), projections) for projections, places in found]
+
+    def _by_parts(self) -> dict[tuple[Representation, Representation], list[Tensor]]:
+        found: dict[tuple[Representation, Representation], list[Tensor]] = {}
+        at = 0
+        for layer in self.layers:
+            whole = torch.arange(at, at + layer.rep_out.dim * layer.rep_in.dim)
+            at += whole.numel()
+            _sort(found, whole.view(layer.rep_out.dim, layer.rep_in.dim), layer.rep_in, layer.rep_out)
+            if layer.bias:
+                shift = torch.arange(at, at + layer.rep_out.dim)[:, None]
+                at += layer.rep_out.dim
+                _sort(found, shift, Scalar(layer.rep_out.group), layer.rep_out)
+        return found
+
+    @cached_property
+    def _order(self) -> tuple[Tensor, Tensor]:
+        order = torch.cat([kind.places.flatten() for kind in self.kinds])
+        return order, order.argsort()
+
+    def operator(self, identity: float, factors: Sequence[float], like: Tensor) -> Operator:
+        r"""The map :math:`c\,1 + \sum_g f_g P_g` of weights, ready for the dtype and device of ``like``."""
+        key = (identity, tuple(factors), like.dtype, like.device)
+        if key not in self._ready:
+            while len(self._ready) >= KEPT:
+                self._ready.pop(next(iter(self._ready)))
+            order, inverse = (index.to(like.device) for index in self._order)
+            weights = torch.tensor(list(factors), dtype=torch.float64)
+            matrices = []
+            for kind in self.kinds:
+                mixed = torch.einsum("k,kij->ij", weights, kind.projections)
+                mixed.diagonal().add_(identity)
+                matrices.append(mixed.to(like))
+            shapes = tuple((kind.places.shape[0], kind.places.shape[1]) for kind in self.kinds)
+            self._ready[key] = Operator(order, inverse, shapes, tuple(matrices))
+        return self._ready[key]
+
+    def projection(self, number: int, like: Tensor) -> Operator:
+        """The projection of group ``number``."""
+        return self.operator(0.0, [float(k == number) for k in range(len(self.homs))], like)
+
+    def distances(self, flat: Tensor) -> Tensor:
+        """Half the squared distance of the weights from each group's equivariant ones, ``(groups,)``."""
+        # Through the residual: half the form would cancel to rounding where the distance is small.
+        operators = [
+            self.operator(1.0, [-float(k == number) for k in range(len(self.homs))], flat)
+            for number in range(len(self.homs))
+        ]
+        return torch.stack([operator(flat).square().sum() / 2 for operator in operators])
+
+    def penalty(self, flat: Tensor, strengths: Sequence[float], weight_decay: float = 0.0) -> Tensor:
+        """The distances times their strengths, added up in one pass, and half the squared norm times the decay."""
+        return self.operator(weight_decay + sum(strengths), [-s for s in strengths], flat).half_form(flat)
+
+    def split(self, flat: Tensor) -> list[Tensor]:
+        """The weight and the bias, if it has one, of each layer."""
+        shapes = [shape for layer in self.layers for shape in _shapes(layer)]
+        sizes = [rows * max(1, columns) for rows, columns in shapes]
+        pieces = flat.split(sizes)
+        return [
+            piece.view(rows, columns) if columns else piece
+            for piece, (rows, columns) in zip(pieces, shapes, strict=True)
+        ]
+
+    def __deepcopy__(self, memo: Any) -> BlockForm:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return block_form, (self.layers, self.homs)
+
+
+def _shapes(layer: LinearShape) -> list[tuple[int, int]]:
+    # A bias is marked by no columns.
+    return [(layer.rep_out.dim, layer.rep_in.dim)] + [(layer.rep_out.dim, 0)] * layer.bias
+
+
+def _sort(
+    found: dict[tuple[Representation, Representation], list[Tensor]],
+    places: Tensor,
+    rep_in: Representation,
+    rep_out: Representation,
+) -> None:
+    row = 0
+    for n, part_out in rep_out.parts:
+        column = 0
+        for m, part_in in rep_in.parts:
+            p, q = part_out.dim, part_in.dim
+            piece = places[row : row + n * p, column : column + m * q].reshape(n, p, m, q)
+            found.setdefault((part_in, part_out), []).append(piece.transpose(1, 2).reshape(n * m, p * q))
+            column += m * q
+        row += n * part_out.dim
+
+
+@lru_cache(maxsize=256)
+def block_form(layers: tuple[LinearShape, ...], homs: tuple[Hom, ...]) -> BlockForm:
+    """The form of these layers and groups, made once."""
+    return BlockForm(layers, homs)
+
+
+def flatten(parameters: Iterable[Tensor]) -> Tensor:
+    """The entries of all tensors, one after another."""
+    return torch.cat([p.reshape(-1) for p in parameters])
