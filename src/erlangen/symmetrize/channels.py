@@ -1,6 +1,8 @@
-"""Hidden representations from a number of channels, gates for them, and the ranks of tensors."""
+"""Hidden representations from a number of channels, and what networks have to know of their parts."""
 
 from __future__ import annotations
+
+import torch
 
 from erlangen.groups import Representation, Scalar
 
@@ -56,6 +58,21 @@ def is_scalar(part: Representation) -> bool:
     return part == Scalar(part.group)
 
 
-def gated(rep: Representation) -> Representation:
-    """The representation followed by one scalar for each copy of a part that is none: what a gated layer reads."""
-    return rep + sum(copies for copies, part in rep.parts if not is_scalar(part)) * Scalar(rep.group)
+def scalars_first(rep: Representation) -> Representation:
+    """The same parts, scalars before all others."""
+    scalars = sum(copies for copies, part in rep.parts if is_scalar(part))
+    out = scalars * Scalar(rep.group)
+    for copies, part in rep.parts:
+        if not is_scalar(part):
+            out = out + copies * part
+    return out
+
+
+def moves_orthogonally(rep: Representation) -> bool:
+    """Whether all matrices of a representation are orthogonal, by those of its generators and its algebra."""
+    one = torch.eye(rep.dim, dtype=torch.float64)
+    turns = [rep.rho(g).double() for g in rep.group.generators()]
+    rates = [rep.drho(a).double() for a in rep.group.algebra_basis()]
+    return all(torch.allclose(m.mT @ m, one, atol=1e-10) for m in turns) and all(
+        torch.allclose(m, -m.mT, atol=1e-10) for m in rates
+    )

@@ -8,27 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from erlangen.groups import Hom, Representation, Vector
-from erlangen.symmetrize.bilinear import Bilinear, moves_orthogonally
 from erlangen.symmetrize.block_form import LinearShape
-from erlangen.symmetrize.channels import gated, hidden_representation
-from erlangen.symmetrize.gated import Gated
+from erlangen.symmetrize.channels import hidden_representation, moves_orthogonally, scalars_first
+from erlangen.symmetrize.gated_bilinear import GatedBilinear
 from erlangen.symmetrize.projector import require_representations
 from erlangen.symmetrize.soft_linear import require_features
 
 
 class TensorBody(nn.Module):
-    r"""Bilinear and gated layers between linear maps that are handed in.
-
-    .. math:: z = W_k h + b_k, \qquad h \leftarrow \mathrm{gated}(z + 0.1\, \mathrm{bilinear}(z))
-
-    for all layers but the last, which is linear.
+    """Products and gates (:class:`GatedBilinear`) between linear maps that are handed in.
 
     Args:
         rep_in: representation on the last axis of the input.
         rep_out: representation on the last axis of the output.
         channels: the hidden representation, or its size, see :func:`hidden_representation`.
         layers: number of linear maps.
-        homs: the groups under which the bilinear layers are to be equivariant.
+        homs: the groups under which all but the linear maps and the leaks is to be equivariant.
         leak: where the leak of the gated layers starts, ``None`` for none.
         generator: randomness of the first weights.
     """
@@ -47,17 +42,16 @@ class TensorBody(nn.Module):
         require_representations("SoftEMLP", rep_in, rep_out)
         if isinstance(layers, bool) or not isinstance(layers, int) or layers < 1:
             raise ValueError(f"SoftEMLP(layers): at least 1, got {layers!r}")
-        hidden = channels if isinstance(channels, Representation) else _of_size(rep_in, channels)
+        hidden = scalars_first(channels) if isinstance(channels, Representation) else _of_size(rep_in, channels)
         if hidden.group != rep_in.group:
             raise ValueError(f"SoftEMLP(channels): a representation of {rep_in.group}, got one of {hidden.group}")
         self.rep_in, self.rep_out, self.hidden = rep_in, rep_out, hidden
-        wide = gated(hidden)
+        norms = all(_keeps_norms(hidden, hom) for hom in homs)
+        self.between = nn.ModuleList(GatedBilinear(hidden, norms, leak, generator=generator) for _ in range(layers - 1))
+        wide = GatedBilinear(hidden).rep_in
         reps_in, reps_out = [rep_in, *[hidden] * (layers - 1)], [*[wide] * (layers - 1), rep_out]
         #: What the linear maps map; all have biases.
         self.shapes = tuple(LinearShape(i, o, True) for i, o in zip(reps_in, reps_out, strict=True))
-        contract = all(_vectors_stay_long(hidden, hom) for hom in homs)
-        self.bilinear = nn.ModuleList(Bilinear(wide, contract, generator=generator) for _ in range(layers - 1))
-        self.gates = nn.ModuleList(Gated(hidden, leak) for _ in range(layers - 1))
 
     def forward(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         """``(*, rep_in.dim)`` to ``(*, rep_out.dim)``, with a matrix and a vector for each linear map, in turn."""
@@ -65,14 +59,14 @@ class TensorBody(nn.Module):
         # Features first: products of the few components of tensors then run along the batch.
         h = x.reshape(-1, x.shape[-1]).T
         *others, last = zip(weights[::2], weights[1::2], strict=True)
-        for (matrix, shift), bilinear, gate in zip(others, self.bilinear, self.gates, strict=True):
-            h = gate(bilinear(torch.addmm(shift[:, None], matrix, h)))
+        for (matrix, shift), between in zip(others, self.between, strict=True):
+            h = between(torch.addmm(shift[:, None], matrix, h))
         matrix, shift = last
         return torch.addmm(shift[:, None], matrix, h).T.reshape(*x.shape[:-1], self.rep_out.dim)
 
     def leak_penalty(self) -> Tensor:
         """The sum of the squares of all leaks, a number."""
-        leaks: list[Tensor] = [g.leak for g in self.gates if isinstance(g, Gated) and g.leak is not None]
+        leaks: list[Tensor] = [g.leak for g in self.between if isinstance(g, GatedBilinear) and g.leak is not None]
         return torch.cat(leaks).square().sum() if leaks else torch.zeros(())
 
 
@@ -86,5 +80,5 @@ def _of_size(rep_in: Representation, channels: int) -> Representation:
     return hidden_representation(vector, channels)
 
 
-def _vectors_stay_long(hidden: Representation, hom: Hom) -> bool:
+def _keeps_norms(hidden: Representation, hom: Hom) -> bool:
     return all(moves_orthogonally(part.along(hom)) for _, part in hidden.parts if part.dim > 1)
