@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -11,18 +11,6 @@ from torch import Tensor, nn
 
 from erlangen.groups import Representation, Scalar
 from erlangen.symmetrize.channels import is_scalar, scalars_first
-
-#: The gradient of a sigmoid from its value, in one pass over memory.
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.default
-_silu_backward = torch.ops.aten.silu_backward.default
-
-
-class Part(NamedTuple):
-    """Copies of a tensor on the rows that are no scalars: where they lie, and their size."""
-
-    rows: slice
-    copies: int
-    dim: int
 
 
 class Outer(NamedTuple):
@@ -35,13 +23,35 @@ class Outer(NamedTuple):
     shift: int
 
 
-class Layout(NamedTuple):
-    """Where everything lies: gates first, then scalars, then tensors."""
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies: gates first, then scalars, then tensors, part by part, with so many copies of one size."""
 
-    gates: int
     scalars: int
-    parts: tuple[Part, ...]
+    parts: tuple[tuple[int, int], ...]
     outer: tuple[Outer, ...]
+
+    def __post_init__(self) -> None:
+        # Kept as attributes: they are asked for at every step.
+        object.__setattr__(self, "sizes", [copies * dim for copies, dim in self.parts])
+        object.__setattr__(self, "numbers", [copies for copies, _ in self.parts])
+        object.__setattr__(self, "rows", sum(self.sizes))
+        object.__setattr__(self, "gates", sum(self.numbers))
+
+    sizes: list[int] = field(init=False, compare=False)
+    numbers: list[int] = field(init=False, compare=False)
+    rows: int = field(init=False, compare=False)
+    gates: int = field(init=False, compare=False)
+
+    def copies(self, t: Tensor) -> list[Tensor]:
+        """The rows of all tensors, part by part, ``(copies, dim, batch)``."""
+        return (
+            [x.view(*part, -1) for x, part in zip(t.split(self.sizes), self.parts, strict=True)] if self.parts else []
+        )
+
+    def each(self, g: Tensor) -> tuple[Tensor, ...]:
+        """One row for each tensor, part by part."""
+        return g.split(self.numbers) if self.parts else ()
 
 
 class GatedBilinear(nn.Module):
@@ -107,9 +117,8 @@ class GatedBilinear(nn.Module):
         super().__init__()
         self.rep, self.scale = scalars_first(rep), float(scale)
         self.layout = _layout(self.rep)
-        gates, scalars, parts, _ = self.layout
+        gates, scalars, rows = self.layout.gates, self.layout.scalars, self.layout.rows
         self.rep_in = gates * Scalar(rep.group) + self.rep
-        rows = sum(part.copies * part.dim for part in parts)
         self.mix = nn.Parameter(torch.empty(gates + scalars, gates)) if norms and gates else None
         self.leak = nn.Parameter(torch.full((rows,), float(leak))) if leak is not None and rows else None
         if self.mix is not None:
@@ -127,11 +136,6 @@ class GatedBilinear(nn.Module):
 
 def _layout(rep: Representation) -> Layout:
     parts = [(copies, part) for copies, part in rep.parts if not is_scalar(part)]
-    ends = list(accumulate((copies * part.dim for copies, part in parts), initial=0))
-    tensors = tuple(
-        Part(slice(start, stop), copies, part.dim)
-        for (start, stop), (copies, part) in zip(pairwise(ends), parts, strict=True)
-    )
     outer = []
     # Products into small parts first: the backward pass relies on it.
     for k, (n, out) in sorted(enumerate(parts), key=lambda item: item[1][1].dim):
@@ -140,36 +144,29 @@ def _layout(rep: Representation) -> Layout:
                 if left * right == out:
                     count = min(n, max(1, a // 2)) if i == j else min(n, a, b)
                     outer.append(Outer(i, j, k, count, min(count, b - count) if i == j else 0))
-    gates = sum(copies for copies, _ in parts)
-    return Layout(gates, rep.dim - ends[-1], tensors, tuple(outer))
+    tensors = tuple((copies, part.dim) for copies, part in parts)
+    return Layout(rep.dim - sum(copies * dim for copies, dim in tensors), tensors, tuple(outer))
 
 
 def plain(z: Tensor, mix: Tensor | None, leak: Tensor | None, layout: Layout, scale: float) -> Tensor:
     """The layer in differentiable operations, for compilers and for derivatives of derivatives."""
-    s, t = z.split([layout.gates + layout.scalars, z.shape[0] - layout.gates - layout.scalars])
-    before = [_copies(t, part) for part in layout.parts]
+    s, t = z.split([layout.gates + layout.scalars, layout.rows])
+    before = layout.copies(t)
     if mix is not None:
         s = s + scale * (mix @ torch.cat([x.square().sum(1) for x in before]))
     after = list(before)
     for path in layout.outer:
         left, right = _factors(before, path)
         product = (left[:, :, None] * right[:, None]).flatten(1, 2)
-        after[path.out] = after[path.out] + scale * nn.functional.pad(
-            product, (0, 0, 0, 0, 0, after[path.out].shape[0] - path.count)
-        )
+        missing = after[path.out].shape[0] - path.count
+        after[path.out] = after[path.out] + scale * nn.functional.pad(product, (0, 0, 0, 0, 0, missing))
     gates, scalars = s.split([layout.gates, layout.scalars])
-    opened = torch.sigmoid(gates).split([part.copies for part in layout.parts]) if layout.parts else ()
-    y = [nn.functional.silu(scalars)] + [(x * g[:, None]).flatten(0, 1) for x, g in zip(after, opened, strict=True)]
-    out = torch.cat(y)
-    if leak is not None:
-        leaked = leak[:, None] * nn.functional.silu(torch.cat([x.flatten(0, 1) for x in after]))
-        out = torch.cat([out[: layout.scalars], out[layout.scalars :] + leaked])
-    return out
-
-
-def _copies(rows: Tensor, part: Part) -> Tensor:
-    """The rows of a part, ``(copies, dim, batch)``."""
-    return rows[part.rows].view(part.copies, part.dim, -1)
+    gated = [x * gate[:, None] for x, gate in zip(after, layout.each(torch.sigmoid(gates)), strict=True)]
+    out = torch.cat([nn.functional.silu(scalars), *(x.flatten(0, 1) for x in gated)])
+    if leak is None:
+        return out
+    leaked = leak[:, None] * nn.functional.silu(torch.cat([x.flatten(0, 1) for x in after]))
+    return out + torch.cat([torch.zeros_like(scalars), leaked])
 
 
 def _factors(tensors: list[Tensor], path: Outer) -> tuple[Tensor, Tensor]:
@@ -181,94 +178,79 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, mix: Tensor | None, leak: Tensor | None, layout: Layout, scale: float) -> Tensor:
-        first = layout.gates + layout.scalars
-        s, t = z[:first], z[first:]
-        before = [_copies(t, part) for part in layout.parts]
-        squares = None
+        s, t = z.split([layout.gates + layout.scalars, layout.rows])
+        before, squares = layout.copies(t), None
         if mix is not None:
             squares = z.new_empty(layout.gates, z.shape[1])
-            squared, at = t * t, 0
-            for part in layout.parts:
-                torch.sum(_copies(squared, part), 1, out=squares[at : at + part.copies])
-                at += part.copies
+            for x, total in zip(layout.copies(t * t), layout.each(squares), strict=True):
+                torch.sum(x, 1, out=total)
             s = torch.addmm(s, mix, squares, alpha=scale)
         if layout.outer:
             t = t.clone()
-            for path in layout.outer:
-                left, right = _factors(before, path)
-                out = _copies(t, layout.parts[path.out])[: path.count]
-                out = out.view(path.count, left.shape[1], right.shape[1], -1)
-                out.addcmul_(left[:, :, None], right[:, None], value=scale)
-        opened = torch.sigmoid(s[: layout.gates])
-        y = z.new_empty(z.shape[0] - layout.gates, z.shape[1])
-        torch.ops.aten.silu.out(s[layout.gates :], out=y[: layout.scalars])
+        after = layout.copies(t)
+        for path in layout.outer:
+            left, right = _factors(before, path)
+            out = after[path.out][: path.count].unflatten(1, (left.shape[1], right.shape[1]))
+            out.addcmul_(left[:, :, None], right[:, None], value=scale)
+        gates, scalars = s.split([layout.gates, layout.scalars])
+        y = z.new_empty(layout.scalars + layout.rows, z.shape[1])
+        y_scalars, y_tensors = y.split([layout.scalars, layout.rows])
+        torch.ops.aten.silu.out(scalars, out=y_scalars)
+        opened = torch.sigmoid(gates)
         swish = factor = None
-        if leak is not None:
+        if leak is None:
+            for x, gate, into in zip(after, layout.each(opened), layout.copies(y_tensors), strict=True):
+                torch.mul(x, gate[:, None], out=into)
+        else:
             swish = torch.sigmoid(t)
             factor = swish * leak[:, None]
-        at = 0
-        for part in layout.parts:
-            gate = opened[at : at + part.copies, None]
-            at += part.copies
-            if factor is None:
-                torch.mul(_copies(t, part), gate, out=_copies(y[layout.scalars :], part))
-            else:
-                _copies(factor, part).add_(gate)
-        if factor is not None:
-            torch.mul(t, factor, out=y[layout.scalars :])
-        ctx.save_for_backward(z, mix, leak, s, t, squares, opened, swish, factor)
+            for x, gate in zip(layout.copies(factor), layout.each(opened), strict=True):
+                x.add_(gate[:, None])
+            torch.mul(t, factor, out=y_tensors)
+        ctx.save_for_backward(z, mix, leak, scalars, t, squares, opened, swish, factor)
         ctx.layout, ctx.scale = layout, scale
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        z, mix, leak, s, t, squares, opened, swish, factor = ctx.saved_tensors
+        z, mix, leak, scalars, t, squares, opened, swish, factor = ctx.saved_tensors
         layout, scale = ctx.layout, ctx.scale
         if torch.is_grad_enabled():
             return (*_again(grads[0], z, mix, leak, layout, scale), None, None)
-        grad = grads[0].contiguous()
-        first = layout.gates + layout.scalars
+        above, down = grads[0].contiguous().split([layout.scalars, layout.rows])
         out = torch.empty_like(z)
-        grad_t = out[first:]
-        down = grad[layout.scalars :]
-        torch.ops.aten.silu_backward.grad_input(
-            grad[: layout.scalars], s[layout.gates :], grad_input=out[layout.gates : first]
-        )
-        through = down * t
-        toward, at = torch.empty_like(opened), 0
-        for part in layout.parts:
-            here = slice(at, at + part.copies)
-            at += part.copies
-            torch.sum(_copies(through, part), 1, out=toward[here])
-            if factor is None:
-                torch.mul(_copies(down, part), opened[here, None], out=_copies(grad_t, part))
-        torch.ops.aten.sigmoid_backward.grad_input(toward, opened, grad_input=out[: layout.gates])
-        grad_leak = None
-        if factor is not None:
-            torch.mul(down, factor, out=grad_t)
-            grad_leak = torch.bmm(through[:, None], swish[:, :, None]).view(-1)
-            grad_t.add_(_sigmoid_backward(through.mul_(leak[:, None]), swish))
-        before = [_copies(z[first:], part) for part in layout.parts]
+        to_s, to_t = out.split([layout.gates + layout.scalars, layout.rows])
+        to_gates, to_scalars = to_s.split([layout.gates, layout.scalars])
+        torch.ops.aten.silu_backward.grad_input(above, scalars, grad_input=to_scalars)
+        through, toward = down * t, torch.empty_like(opened)
+        for x, total in zip(layout.copies(through), layout.each(toward), strict=True):
+            torch.sum(x, 1, out=total)
+        torch.ops.aten.sigmoid_backward.grad_input(toward, opened, grad_input=to_gates)
+        into, to_leak = layout.copies(to_t), None
+        if leak is None:
+            for x, gate, here in zip(layout.copies(down), layout.each(opened), into, strict=True):
+                torch.mul(x, gate[:, None], out=here)
+        else:
+            torch.mul(down, factor, out=to_t)
+            through.mul_(swish)
+            to_leak = through.sum(1)
+            # leak * through * swish * (1 - swish) is what the leak's own sigmoid adds.
+            to_t.addcmul_(through.addcmul_(through, swish, value=-1), leak[:, None])
+        before = layout.copies(z[layout.gates + layout.scalars :])
         # A product's part is larger than its factors, and small ones come first: each is read before it is added to.
         for path in layout.outer:
             left, right = _factors(before, path)
-            flow = _copies(grad_t, layout.parts[path.out])[: path.count]
-            flow = flow.view(path.count, left.shape[1], right.shape[1], -1)
-            to_left = (flow * right[:, None]).sum(2)
-            to_right = (flow * left[:, :, None]).sum(1)
-            into = [_copies(grad_t, layout.parts[k]) for k in (path.left, path.right)]
-            into[0][: path.count].add_(to_left, alpha=scale)
-            into[1][path.shift : path.shift + path.count].add_(to_right, alpha=scale)
-        grad_mix = None
+            flow = into[path.out][: path.count].unflatten(1, (left.shape[1], right.shape[1]))
+            to_left, to_right = (flow * right[:, None]).sum(2), (flow * left[:, :, None]).sum(1)
+            into[path.left][: path.count].add_(to_left, alpha=scale)
+            into[path.right][path.shift : path.shift + path.count].add_(to_right, alpha=scale)
+        to_mix = None
         if mix is not None:
-            grad_s = out[:first]
-            grad_mix = torch.mm(grad_s, squares.T).mul_(scale)
-            flow, at = torch.mm(mix.T, grad_s), 0
-            for part, x in zip(layout.parts, before, strict=True):
-                here = flow[at : at + part.copies, None]
-                at += part.copies
-                _copies(grad_t, part).addcmul_(x, here, value=2 * scale)
-        return out, grad_mix, grad_leak, None, None
+            to_mix = torch.mm(to_s, squares.T).mul_(scale)
+            flows = layout.each(torch.mm(mix.T, to_s))
+            for x, flow, here in zip(before, flows, into, strict=True):
+                here.addcmul_(x, flow[:, None], value=2 * scale)
+        return out, to_mix, to_leak, None, None
 
 
 def _again(

@@ -42,7 +42,7 @@ class SoftEMLP(nn.Module):
             :func:`~erlangen.symmetrize.hidden_representation`.
         layers: number of linear maps.
         init: of the linear maps: "orthogonal", "halfsoft" or "rpp", see :class:`SoftEquivariantLinear`.
-        leak: where the leaks of the gates start (:class:`~erlangen.symmetrize.gated_bilinear.GatedBilinear`); ``None`` for none.
+        leak: where the leaks of the gates start; ``None`` for none.
         generator: randomness of the first weights.
 
     Raises:
