@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from erlangen.groups import Hom, Representation, Scalar
 from erlangen.symmetrize.projector import part_projection
 
+#: Entries of projections that differ by less are the same, and those below it are zero.
+SAME = 1e-12
 #: How many different combinations of projections are kept in a ready form.
 KEPT = 16
 
@@ -40,10 +45,14 @@ class Kind(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """A self-adjoint map of weights, ready for one dtype and device."""
+    """A self-adjoint map of weights, ready for one dtype and device.
+
+    First come the weights that are only scaled, each by its factor; then the kinds of blocks, each times its matrix.
+    """
 
     order: Tensor
     inverse: Tensor
+    factors: Tensor
     shapes: tuple[tuple[int, int], ...]
     matrices: tuple[Tensor, ...]
 
@@ -58,11 +67,12 @@ class Operator(NamedTuple):
 
 def _applied(flat: Tensor, operator: Operator) -> Tensor:
     sorted_in = flat.index_select(0, operator.order)
-    sorted_out, at = torch.empty_like(sorted_in), 0
-    for (blocks, entries), matrix in zip(operator.shapes, operator.matrices, strict=True):
-        here = slice(at, at + blocks * entries)
-        torch.mm(sorted_in[here].view(blocks, entries), matrix, out=sorted_out[here].view(blocks, entries))
-        at += blocks * entries
+    sorted_out, alone = torch.empty_like(sorted_in), operator.factors.shape[0]
+    sizes = [alone, *(blocks * entries for blocks, entries in operator.shapes)]
+    (scaled, *into), (single, *given) = sorted_out.split(sizes), sorted_in.split(sizes)
+    torch.mul(single, operator.factors, out=scaled)
+    for x, y, shape, matrix in zip(given, into, operator.shapes, operator.matrices, strict=True):
+        torch.mm(x.view(shape), matrix, out=y.view(shape))
     return sorted_out.index_select(0, operator.inverse)
 
 
@@ -110,19 +120,18 @@ class BlockForm:
 
     @cached_property
     def kinds(self) -> list[Kind]:
-        """All blocks, by kind; every weight lies in one of them."""
+        """All blocks, by kind, those of one entry first; every weight lies in one of them."""
         found: list[tuple[Tensor, list[Tensor]]] = []
         for (part_in, part_out), places in self._by_parts().items():
-            if not self.homs:
-                projections = torch.zeros(0, places[0].shape[1], places[0].shape[1], dtype=torch.float64)
-            else:
-                projections = torch.stack([part_projection(part_in, part_out, hom) for hom in self.homs])
-            for known, collected in found:
-                if known.shape == projections.shape and torch.allclose(known, projections, rtol=0, atol=1e-12):
-                    collected += places
-                    break
-            else:
-                found.append((projections, list(places)))
+            all_places = torch.cat(places)
+            for entries, projections in _components(part_in, part_out, self.homs):
+                for known, collected in found:
+                    if known.shape == projections.shape and torch.allclose(known, projections, rtol=0, atol=SAME):
+                        collected.append(all_places[:, entries])
+                        break
+                else:
+                    found.append((projections, [all_places[:, entries]]))
+        found.sort(key=lambda kind: kind[0].shape[1])
         return [Kind(torch.cat(places), projections) for projections, places in found]
 
     def _by_parts(self) -> dict[tuple[Representation, Representation], list[Tensor]]:
@@ -151,13 +160,16 @@ class BlockForm:
                 self._ready.pop(next(iter(self._ready)))
             order, inverse = (index.to(like.device) for index in self._order)
             weights = torch.tensor(list(factors), dtype=torch.float64)
-            matrices = []
-            for kind in self.kinds:
-                mixed = torch.einsum("k,kij->ij", weights, kind.projections)
+            alone, shapes, matrices = [torch.zeros(0, dtype=torch.float64)], [], []
+            for places, projections in self.kinds:
+                mixed = torch.einsum("k,kij->ij", weights, projections)
                 mixed.diagonal().add_(identity)
-                matrices.append(mixed.to(like))
-            shapes = tuple((kind.places.shape[0], kind.places.shape[1]) for kind in self.kinds)
-            self._ready[key] = Operator(order, inverse, shapes, tuple(matrices))
+                if places.shape[1] == 1:
+                    alone.append(mixed[0].expand(places.shape[0]))
+                else:
+                    shapes.append((places.shape[0], places.shape[1]))
+                    matrices.append(mixed.to(like))
+            self._ready[key] = Operator(order, inverse, torch.cat(alone).to(like), tuple(shapes), tuple(matrices))
         return self._ready[key]
 
     def projection(self, number: int, like: Tensor) -> Operator:
@@ -214,6 +226,28 @@ def _sort(
             found.setdefault((part_in, part_out), []).append(piece.transpose(1, 2).reshape(n * m, p * q))
             column += m * q
         row += n * part_out.dim
+
+
+@lru_cache(maxsize=4096)
+def _components(
+    part_in: Representation, part_out: Representation, homs: tuple[Hom, ...]
+) -> list[tuple[Tensor, Tensor]]:
+    """Sets of entries that no group's projection mixes with others, each with the projections of its own.
+
+    Where a group contains reflections of the axes, as O(3) and O(2) in a plane do, most entries are on their own: the
+    projections of maps between tensors of rank three act on 183 of 729 entries, and delete the others.
+    """
+    size = part_in.dim * part_out.dim
+    if not homs:
+        return [(torch.tensor([k]), torch.zeros(0, 1, 1, dtype=torch.float64)) for k in range(size)]
+    projections = torch.stack([part_projection(part_in, part_out, hom) for hom in homs])
+    linked = (projections.abs() > SAME).any(0).numpy()
+    count, labels = connected_components(coo_matrix(linked), directed=False)
+    found = []
+    for label in range(count):
+        entries = torch.from_numpy(np.flatnonzero(labels == label))
+        found.append((entries, projections[:, entries[:, None], entries]))
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -202,10 +202,15 @@ class _Fused(torch.autograd.Function):
             for x, gate, into in zip(after, layout.each(opened), layout.copies(y_tensors), strict=True):
                 torch.mul(x, gate[:, None], out=into)
         else:
-            swish = torch.sigmoid(t)
-            factor = swish * leak[:, None]
-            for x, gate in zip(layout.copies(factor), layout.each(opened), strict=True):
-                x.add_(gate[:, None])
+            swish, factor = torch.sigmoid(t), torch.empty_like(t)
+            for x, into, part, gate in zip(
+                layout.copies(swish),
+                layout.copies(factor),
+                layout.copies(leak[:, None]),
+                layout.each(opened),
+                strict=True,
+            ):
+                torch.addcmul(gate[:, None], x, part, out=into)
             torch.mul(t, factor, out=y_tensors)
         ctx.save_for_backward(z, mix, leak, scalars, t, squares, opened, swish, factor)
         ctx.layout, ctx.scale = layout, scale
