@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -14,44 +13,32 @@ from erlangen.symmetrize.channels import is_scalar, scalars_first
 
 
 class Outer(NamedTuple):
-    """Which parts are multiplied into which, by number, how many copies, and from which copy the right ones come."""
+    """A product of tensors: copies of two parts into one, each where its rows lie, with its number of components."""
 
-    left: int
-    right: int
-    out: int
     count: int
-    shift: int
+    left: slice
+    right: slice
+    out: slice
+    left_dim: int
+    right_dim: int
+
+    def factors(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The left and the right tensors, ready to be multiplied, ``(count, left, 1 or right, ...)``."""
+        left = t[self.left].view(self.count, self.left_dim, 1, -1)
+        return left, t[self.right].view(self.count, 1, self.right_dim, -1)
+
+    def product(self, t: Tensor) -> Tensor:
+        """The rows of the products, ``(count, left, right, batch)``."""
+        return t[self.out].view(self.count, self.left_dim, self.right_dim, -1)
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where everything lies: gates first, then scalars, then tensors, part by part, with so many copies of one size."""
+class Layout(NamedTuple):
+    """Where everything lies: gates first, then scalars, then the rows of tensors."""
 
+    gates: int
     scalars: int
-    parts: tuple[tuple[int, int], ...]
+    rows: int
     outer: tuple[Outer, ...]
-
-    def __post_init__(self) -> None:
-        # Kept as attributes: they are asked for at every step.
-        object.__setattr__(self, "sizes", [copies * dim for copies, dim in self.parts])
-        object.__setattr__(self, "numbers", [copies for copies, _ in self.parts])
-        object.__setattr__(self, "rows", sum(self.sizes))
-        object.__setattr__(self, "gates", sum(self.numbers))
-
-    sizes: list[int] = field(init=False, compare=False)
-    numbers: list[int] = field(init=False, compare=False)
-    rows: int = field(init=False, compare=False)
-    gates: int = field(init=False, compare=False)
-
-    def copies(self, t: Tensor) -> list[Tensor]:
-        """The rows of all tensors, part by part, ``(copies, dim, batch)``."""
-        return (
-            [x.view(*part, -1) for x, part in zip(t.split(self.sizes), self.parts, strict=True)] if self.parts else []
-        )
-
-    def each(self, g: Tensor) -> tuple[Tensor, ...]:
-        """One row for each tensor, part by part."""
-        return g.split(self.numbers) if self.parts else ()
 
 
 class GatedBilinear(nn.Module):
@@ -106,6 +93,9 @@ class GatedBilinear(nn.Module):
         torch.Size([22, 100])
     """
 
+    owner: Tensor
+    member: Tensor
+
     def __init__(
         self,
         rep: Representation,
@@ -116,8 +106,12 @@ class GatedBilinear(nn.Module):
     ) -> None:
         super().__init__()
         self.rep, self.scale = scalars_first(rep), float(scale)
-        self.layout = _layout(self.rep)
+        self.layout, owner = _layout(self.rep)
         gates, scalars, rows = self.layout.gates, self.layout.scalars, self.layout.rows
+        # Which tensor a row belongs to: as numbers, to spread one value to each row, and as a matrix, to add rows up.
+        self.register_buffer("owner", torch.tensor(owner, dtype=torch.long), persistent=False)
+        self.register_buffer("member", torch.zeros(gates, rows), persistent=False)
+        self.member[self.owner, torch.arange(rows)] = 1
         self.rep_in = gates * Scalar(rep.group) + self.rep
         self.mix = nn.Parameter(torch.empty(gates + scalars, gates)) if norms and gates else None
         self.leak = nn.Parameter(torch.full((rows,), float(leak))) if leak is not None and rows else None
@@ -129,140 +123,145 @@ class GatedBilinear(nn.Module):
         """``(rep_in.dim, batch)`` to ``(rep.dim, batch)``."""
         if z.shape[0] != self.rep_in.dim:
             raise ValueError(f"GatedBilinear(z): {self.rep_in.dim} rows, got shape {tuple(z.shape)}")
-        if torch.compiler.is_compiling():
-            return plain(z, self.mix, self.leak, self.layout, self.scale)
-        return _Fused.apply(z, self.mix, self.leak, self.layout, self.scale)
+        layer = plain if torch.compiler.is_compiling() else _Fused.apply
+        return layer(z, self.mix, self.leak, self.member, self.owner, self.layout, self.scale)
 
 
-def _layout(rep: Representation) -> Layout:
-    parts = [(copies, part) for copies, part in rep.parts if not is_scalar(part)]
+def _layout(rep: Representation) -> tuple[Layout, list[int]]:
+    """Where everything lies, and to which tensor each row belongs."""
+    parts, at = [], 0
+    for copies, part in rep.parts:
+        if not is_scalar(part):
+            parts.append((at, copies, part))
+            at += copies * part.dim
+    owner = [d for _, copies, part in parts for d in copies * [part.dim]]
     outer = []
     # Products into small parts first: the backward pass relies on it.
-    for k, (n, out) in sorted(enumerate(parts), key=lambda item: item[1][1].dim):
-        for i, (a, left) in enumerate(parts):
-            for j, (b, right) in enumerate(parts[i:], i):
-                if left * right == out:
-                    count = min(n, max(1, a // 2)) if i == j else min(n, a, b)
-                    outer.append(Outer(i, j, k, count, min(count, b - count) if i == j else 0))
-    tensors = tuple((copies, part.dim) for copies, part in parts)
-    return Layout(rep.dim - sum(copies * dim for copies, dim in tensors), tensors, tuple(outer))
+    for start, n, out in sorted(parts, key=lambda item: item[2].dim):
+        for i, (at_left, a, left) in enumerate(parts):
+            for at_right, b, right in parts[i:]:
+                if left * right != out:
+                    continue
+                same = at_left == at_right
+                count = min(n, max(1, a // 2)) if same else min(n, a, b)
+                shift = min(count, b - count) * right.dim if same else 0
+                outer.append(
+                    Outer(
+                        count,
+                        slice(at_left, at_left + count * left.dim),
+                        slice(at_right + shift, at_right + shift + count * right.dim),
+                        slice(start, start + count * out.dim),
+                        left.dim,
+                        right.dim,
+                    )
+                )
+    layout = Layout(sum(copies for _, copies, _ in parts), rep.dim - at, at, tuple(outer))
+    return layout, [tensor for tensor, dim in enumerate(owner) for _ in range(dim)]
 
 
-def plain(z: Tensor, mix: Tensor | None, leak: Tensor | None, layout: Layout, scale: float) -> Tensor:
+def plain(
+    z: Tensor, mix: Tensor | None, leak: Tensor | None, member: Tensor, owner: Tensor, layout: Layout, scale: float
+) -> Tensor:
     """The layer in differentiable operations, for compilers and for derivatives of derivatives."""
-    s, t = z.split([layout.gates + layout.scalars, layout.rows])
-    before = layout.copies(t)
+    s, before = z.split([layout.gates + layout.scalars, layout.rows])
     if mix is not None:
-        s = s + scale * (mix @ torch.cat([x.square().sum(1) for x in before]))
-    after = list(before)
+        s = s + scale * (mix @ (member @ before.square()))
+    t = before
     for path in layout.outer:
-        left, right = _factors(before, path)
-        product = (left[:, :, None] * right[:, None]).flatten(1, 2)
-        missing = after[path.out].shape[0] - path.count
-        after[path.out] = after[path.out] + scale * nn.functional.pad(product, (0, 0, 0, 0, 0, missing))
+        left, right = path.factors(before)
+        product = scale * (left * right).flatten(0, 2)
+        t = t + nn.functional.pad(product, (0, 0, path.out.start, layout.rows - path.out.stop))
     gates, scalars = s.split([layout.gates, layout.scalars])
-    gated = [x * gate[:, None] for x, gate in zip(after, layout.each(torch.sigmoid(gates)), strict=True)]
-    out = torch.cat([nn.functional.silu(scalars), *(x.flatten(0, 1) for x in gated)])
-    if leak is None:
-        return out
-    leaked = leak[:, None] * nn.functional.silu(torch.cat([x.flatten(0, 1) for x in after]))
-    return out + torch.cat([torch.zeros_like(scalars), leaked])
-
-
-def _factors(tensors: list[Tensor], path: Outer) -> tuple[Tensor, Tensor]:
-    return tensors[path.left][: path.count], tensors[path.right][path.shift : path.shift + path.count]
+    factor = torch.sigmoid(gates)[owner]
+    if leak is not None:
+        factor = factor + leak[:, None] * torch.sigmoid(t)
+    return torch.cat([nn.functional.silu(scalars), t * factor])
 
 
 class _Fused(torch.autograd.Function):
     """The same with both passes written out."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, mix: Tensor | None, leak: Tensor | None, layout: Layout, scale: float) -> Tensor:
-        s, t = z.split([layout.gates + layout.scalars, layout.rows])
-        before, squares = layout.copies(t), None
+    def forward(
+        ctx: Any,
+        z: Tensor,
+        mix: Tensor | None,
+        leak: Tensor | None,
+        member: Tensor,
+        owner: Tensor,
+        layout: Layout,
+        scale: float,
+    ) -> Tensor:
+        s, before = z.split([layout.gates + layout.scalars, layout.rows])
+        t, squares, swish = before, None, None
         if mix is not None:
-            squares = z.new_empty(layout.gates, z.shape[1])
-            for x, total in zip(layout.copies(t * t), layout.each(squares), strict=True):
-                torch.sum(x, 1, out=total)
+            squares = torch.mm(member, before * before)
             s = torch.addmm(s, mix, squares, alpha=scale)
         if layout.outer:
-            t = t.clone()
-        after = layout.copies(t)
-        for path in layout.outer:
-            left, right = _factors(before, path)
-            out = after[path.out][: path.count].unflatten(1, (left.shape[1], right.shape[1]))
-            out.addcmul_(left[:, :, None], right[:, None], value=scale)
+            t = before.clone()
+            for path in layout.outer:
+                left, right = path.factors(before)
+                path.product(t).addcmul_(left, right, value=scale)
         gates, scalars = s.split([layout.gates, layout.scalars])
-        y = z.new_empty(layout.scalars + layout.rows, z.shape[1])
-        y_scalars, y_tensors = y.split([layout.scalars, layout.rows])
-        torch.ops.aten.silu.out(scalars, out=y_scalars)
         opened = torch.sigmoid(gates)
-        swish = factor = None
-        if leak is None:
-            for x, gate, into in zip(after, layout.each(opened), layout.copies(y_tensors), strict=True):
-                torch.mul(x, gate[:, None], out=into)
-        else:
-            swish, factor = torch.sigmoid(t), torch.empty_like(t)
-            for x, into, part, gate in zip(
-                layout.copies(swish),
-                layout.copies(factor),
-                layout.copies(leak[:, None]),
-                layout.each(opened),
-                strict=True,
-            ):
-                torch.addcmul(gate[:, None], x, part, out=into)
-            torch.mul(t, factor, out=y_tensors)
-        ctx.save_for_backward(z, mix, leak, scalars, t, squares, opened, swish, factor)
+        factor = opened.index_select(0, owner)
+        if leak is not None:
+            swish = torch.sigmoid(t)
+            factor.addcmul_(swish, leak[:, None])
+        y = z.new_empty(layout.scalars + layout.rows, z.shape[1])
+        torch.ops.aten.silu.out(scalars, out=y[: layout.scalars])
+        torch.mul(t, factor, out=y[layout.scalars :])
+        ctx.save_for_backward(z, mix, leak, member, owner, scalars, t, squares, opened, swish, factor)
         ctx.layout, ctx.scale = layout, scale
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        z, mix, leak, scalars, t, squares, opened, swish, factor = ctx.saved_tensors
+        z, mix, leak, member, owner, scalars, t, squares, opened, swish, factor = ctx.saved_tensors
         layout, scale = ctx.layout, ctx.scale
         if torch.is_grad_enabled():
-            return (*_again(grads[0], z, mix, leak, layout, scale), None, None)
+            again = _again(grads[0], z, mix, leak, member, owner, layout, scale)
+            return (*again, None, None, None, None)
         above, down = grads[0].contiguous().split([layout.scalars, layout.rows])
         out = torch.empty_like(z)
         to_s, to_t = out.split([layout.gates + layout.scalars, layout.rows])
         to_gates, to_scalars = to_s.split([layout.gates, layout.scalars])
         torch.ops.aten.silu_backward.grad_input(above, scalars, grad_input=to_scalars)
-        through, toward = down * t, torch.empty_like(opened)
-        for x, total in zip(layout.copies(through), layout.each(toward), strict=True):
-            torch.sum(x, 1, out=total)
-        torch.ops.aten.sigmoid_backward.grad_input(toward, opened, grad_input=to_gates)
-        into, to_leak = layout.copies(to_t), None
-        if leak is None:
-            for x, gate, here in zip(layout.copies(down), layout.each(opened), into, strict=True):
-                torch.mul(x, gate[:, None], out=here)
-        else:
-            torch.mul(down, factor, out=to_t)
-            through.mul_(swish)
-            to_leak = through.sum(1)
-            # leak * through * swish * (1 - swish) is what the leak's own sigmoid adds.
+        through = down * t
+        torch.ops.aten.sigmoid_backward.grad_input(torch.mm(member, through), opened, grad_input=to_gates)
+        torch.mul(down, factor, out=to_t)
+        to_leak = to_mix = None
+        if leak is not None:
+            to_leak = through.mul_(swish).sum(1)
+            # leak * down * t * swish * (1 - swish) is what the leak's own sigmoid adds.
             to_t.addcmul_(through.addcmul_(through, swish, value=-1), leak[:, None])
-        before = layout.copies(z[layout.gates + layout.scalars :])
+        before = z[layout.gates + layout.scalars :]
         # A product's part is larger than its factors, and small ones come first: each is read before it is added to.
         for path in layout.outer:
-            left, right = _factors(before, path)
-            flow = into[path.out][: path.count].unflatten(1, (left.shape[1], right.shape[1]))
-            to_left, to_right = (flow * right[:, None]).sum(2), (flow * left[:, :, None]).sum(1)
-            into[path.left][: path.count].add_(to_left, alpha=scale)
-            into[path.right][path.shift : path.shift + path.count].add_(to_right, alpha=scale)
-        to_mix = None
+            left, right = path.factors(before)
+            flow, (into_left, into_right) = path.product(to_t), path.factors(to_t)
+            to_left, to_right = (flow * right).sum(2, keepdim=True), (flow * left).sum(1, keepdim=True)
+            into_left.add_(to_left, alpha=scale)
+            into_right.add_(to_right, alpha=scale)
         if mix is not None:
             to_mix = torch.mm(to_s, squares.T).mul_(scale)
-            flows = layout.each(torch.mm(mix.T, to_s))
-            for x, flow, here in zip(before, flows, into, strict=True):
-                here.addcmul_(x, flow[:, None], value=2 * scale)
-        return out, to_mix, to_leak, None, None
+            flow = torch.mm(mix.T, to_s).index_select(0, owner)
+            to_t.addcmul_(flow, before, value=2 * scale)
+        return out, to_mix, to_leak, None, None, None, None
 
 
 def _again(
-    grad: Tensor, z: Tensor, mix: Tensor | None, leak: Tensor | None, layout: Layout, scale: float
+    grad: Tensor,
+    z: Tensor,
+    mix: Tensor | None,
+    leak: Tensor | None,
+    member: Tensor,
+    owner: Tensor,
+    layout: Layout,
+    scale: float,
 ) -> tuple[Tensor | None, ...]:
     """Gradients that can be differentiated themselves."""
-    given = [x for x in (z, mix, leak) if x is not None]
-    wanted = [x for x in given if x.requires_grad]
-    found = iter(torch.autograd.grad(plain(z, mix, leak, layout, scale), wanted, grad, create_graph=True))
+    wanted = [x for x in (z, mix, leak) if x is not None and x.requires_grad]
+    y = plain(z, mix, leak, member, owner, layout, scale)
+    found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))
     return tuple(next(found) if x is not None and x.requires_grad else None for x in (z, mix, leak))
