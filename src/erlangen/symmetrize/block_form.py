@@ -189,26 +189,11 @@ class BlockForm:
         """The distances times their strengths, added up in one pass, and half the squared norm times the decay."""
         return self.operator(weight_decay + sum(strengths), [-s for s in strengths], flat).half_form(flat)
 
-    def split(self, flat: Tensor) -> list[Tensor]:
-        """The weight and the bias, if it has one, of each layer."""
-        shapes = [shape for layer in self.layers for shape in _shapes(layer)]
-        sizes = [rows * max(1, columns) for rows, columns in shapes]
-        pieces = flat.split(sizes)
-        return [
-            piece.view(rows, columns) if columns else piece
-            for piece, (rows, columns) in zip(pieces, shapes, strict=True)
-        ]
-
     def __deepcopy__(self, memo: Any) -> BlockForm:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return block_form, (self.layers, self.homs)
-
-
-def _shapes(layer: LinearShape) -> list[tuple[int, int]]:
-    # A bias is marked by no columns.
-    return [(layer.rep_out.dim, layer.rep_in.dim)] + [(layer.rep_out.dim, 0)] * layer.bias
 
 
 def _sort(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.groups import Group, Hom, Representation
 from erlangen.symmetrize.block_form import LinearShape, block_form, flatten
+from erlangen.symmetrize.linear_stack import LinearStack
 from erlangen.symmetrize.projector import require_representations
+from erlangen.symmetrize.residual_pathway import ResidualPathway
+from erlangen.symmetrize.soft_emlp import EMLP
 from erlangen.symmetrize.soft_linear import candidates, penalty_of
 
 #: The representations of a linear layer: what it reads, and what it returns.
@@ -58,49 +62,69 @@ def equivariance_penalty(
         torch.Size([])
     """
     layers = known_layers(module, representations or {})
-    homs = candidates("equivariance_penalty(symmetries)", symmetries, layers[0][1].rep_in.group)
-    form = block_form(tuple(shape for _, shape in layers), homs)
-    flat = flatten(p for layer, _ in layers for p in _tensors(layer))
+    homs = candidates("equivariance_penalty(symmetries)", symmetries, layers[0].shapes[0].rep_in.group)
+    form = block_form(tuple(shape for layer in layers for shape in layer.shapes), homs)
+    flat = flatten(tensor for layer in layers for tensor in layer.tensors)
     return form.distances(flat) if strengths is None else penalty_of(form, flat, strengths)
 
 
-def known_layers(module: nn.Module, representations: Mapping[str, Ends]) -> list[tuple[nn.Module, LinearShape]]:
-    """The linear layers whose representations are known, with these.
+class Known(NamedTuple):
+    """What one or several linear maps map, and their weights, in turn."""
+
+    shapes: tuple[LinearShape, ...]
+    tensors: tuple[Tensor, ...]
+
+
+def known_layers(module: nn.Module, representations: Mapping[str, Ends]) -> list[Known]:
+    """The linear layers whose representations are known.
 
     Raises:
         TypeError: when a representation is none.
         ValueError: when there is no such layer, a name is that of no layer, or something does not fit.
     """
-    found, layers = [], dict(module.named_modules())
+    found: list[Known] = []
+    layers = dict(module.named_modules())
     unknown = sorted(set(representations) - set(layers))
     if unknown:
         raise ValueError(f"equivariance_penalty(representations): {unknown[0]!r} is no layer of the module")
+    told: list[str] = []
     for name, layer in layers.items():
-        weight = getattr(layer, "weight", None)
-        ends = representations.get(name) or (getattr(layer, "rep_in", None), getattr(layer, "rep_out", None))
-        if name not in representations and (ends[0] is None or ends[1] is None or not _is_matrix(weight)):
+        if any(name.startswith(owner) for owner in told):
             continue
-        rep_in, rep_out = ends
-        where = f"equivariance_penalty, layer {name!r}"
-        require_representations(where, rep_in, rep_out)  # type: ignore[arg-type]
-        assert rep_in is not None and rep_out is not None
-        if not isinstance(weight, Tensor) or weight.shape != (rep_out.dim, rep_in.dim):
-            got = tuple(weight.shape) if isinstance(weight, Tensor) else "none"
-            raise ValueError(f"{where}: a weight of shape ({rep_out.dim}, {rep_in.dim}), got {got}")
-        if found and found[0][1].rep_in.group != rep_in.group:
-            raise ValueError(f"{where}: {rep_in.group}, but another layer is one of {found[0][1].rep_in.group}")
-        found.append((layer, LinearShape(rep_in, rep_out, isinstance(getattr(layer, "bias", None), Tensor))))
+        if isinstance(layer, LinearStack | EMLP | ResidualPathway):
+            # Networks that make their weights of others tell what they use.
+            told.append(f"{name}." if name else "")
+            found.append(Known(layer.shapes, (layer.flat_weights(),)))
+        elif name in representations or (declares(layer) and _is_matrix(getattr(layer, "weight", None))):
+            found.append(_one_layer(name, layer, representations.get(name)))
     if not found:
         raise ValueError(
             "equivariance_penalty(module): no linear layer whose representations are known; pass representations, as "
             "{'layer.name': (rep_in, rep_out)}"
         )
+    groups = [known.shapes[0].rep_in.group for known in found]
+    if any(group != groups[0] for group in groups):
+        raise ValueError(f"equivariance_penalty: all layers of one group, got {groups[0]} and others")
     return found
+
+
+def _one_layer(name: str, layer: nn.Module, ends: Ends | None) -> Known:
+    rep_in, rep_out = ends if ends is not None else cast(Ends, (layer.rep_in, layer.rep_out))
+    where = f"equivariance_penalty, layer {name!r}"
+    require_representations(where, rep_in, rep_out)
+    weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
+    if not isinstance(weight, Tensor) or weight.shape != (rep_out.dim, rep_in.dim):
+        got = tuple(weight.shape) if isinstance(weight, Tensor) else "none"
+        raise ValueError(f"{where}: a weight of shape ({rep_out.dim}, {rep_in.dim}), got {got}")
+    if not isinstance(bias, Tensor):
+        return Known((LinearShape(rep_in, rep_out, False),), (weight,))
+    return Known((LinearShape(rep_in, rep_out, True),), (weight, bias))
+
+
+def declares(layer: nn.Module) -> bool:
+    """Whether a layer says what it reads and returns."""
+    return all(isinstance(getattr(layer, name, None), Representation) for name in ("rep_in", "rep_out"))
 
 
 def _is_matrix(weight: object) -> bool:
     return isinstance(weight, Tensor) and weight.ndim == 2
-
-
-def _tensors(layer: nn.Module) -> list[Tensor]:
-    return [t for t in (layer.weight, getattr(layer, "bias", None)) if isinstance(t, Tensor)]

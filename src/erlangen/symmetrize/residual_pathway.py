@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.groups import Group, Hom, Representation, Symmetry
-from erlangen.symmetrize.block_form import BlockForm, LinearShape, block_form, flatten
+from erlangen.symmetrize.block_form import BlockForm, LinearShape, block_form
+from erlangen.symmetrize.linear_stack import LinearStack, split
 from erlangen.symmetrize.projector import require_representations
 from erlangen.symmetrize.soft_linear import (
-    SoftEquivariantLinear,
     approximate_promises,
     candidates,
     require_features,
@@ -44,27 +44,31 @@ class ResidualPathway(nn.Module):
         generator: torch.Generator | None,
     ) -> None:
         super().__init__()
-        self.equivariant, self.residual = (
-            nn.ModuleList(
-                SoftEquivariantLinear(s.rep_in, s.rep_out, (hom,), bias=s.bias, generator=generator) for s in shapes
-            )
-            for _ in range(2)
-        )
+        self.equivariant = LinearStack(shapes, generator=generator)
+        self.residual = LinearStack(shapes)
         with torch.no_grad():
-            for main, side in zip(self.equivariant.parameters(), self.residual.parameters(), strict=True):
-                side.copy_(RESIDUAL * main)
+            self.residual.flat.copy_(RESIDUAL * self.equivariant.flat)
         self._form: BlockForm = block_form(shapes, (hom,) if residual is None else (hom, residual))
+
+    @property
+    def shapes(self) -> tuple[LinearShape, ...]:
+        """What the linear maps map."""
+        return self.equivariant.shapes
 
     def forward(self) -> list[Tensor]:
         """The matrix and vector of each linear map, in turn."""
-        main, side = flatten(self.equivariant.parameters()), flatten(self.residual.parameters())
+        return split(self.flat_weights(), self.shapes)
+
+    def flat_weights(self) -> Tensor:
+        """The sum of both paths, in the order of their ``flat``."""
+        main, side = self.equivariant.flat, self.residual.flat
         if len(self._form.homs) > 1:
             side = self._form.projection(1, side)(side)
-        return self._form.split(self._form.projection(0, main)(main) + side)
+        return self._form.projection(0, main)(main) + side
 
     def penalty(self, equivariant: float, residual: float) -> Tensor:
         """The squared norms of both paths, times their factors, a number."""
-        main, side = flatten(self.equivariant.parameters()), flatten(self.residual.parameters())
+        main, side = self.equivariant.flat, self.residual.flat
         return equivariant * main.square().sum() + residual * side.square().sum()
 
 

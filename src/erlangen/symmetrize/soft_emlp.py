@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.groups import Group, Hom, Representation, Symmetry
-from erlangen.symmetrize.block_form import BlockForm, block_form, flatten
+from erlangen.symmetrize.block_form import BlockForm, LinearShape, block_form
+from erlangen.symmetrize.linear_stack import LinearStack, split
 from erlangen.symmetrize.projector import require_representations
 from erlangen.symmetrize.soft_linear import (
-    SoftEquivariantLinear,
     approximate_promises,
     candidates,
     penalty_of,
@@ -24,8 +24,8 @@ from erlangen.symmetrize.tensor_body import TensorBody
 class SoftEMLP(nn.Module):
     r"""A multilayer perceptron on tensors with free weights and a penalty for each symmetry that may hold.
 
-    Linear maps (:class:`SoftEquivariantLinear`), products of tensors and gates take turns; at the end stands a linear
-    map. With all distances :math:`R_g` and the leaks at zero the network is equivariant under :math:`g`. Trained with
+    Linear maps, products of tensors and gates take turns; at the end stands a linear map. With all distances
+    :math:`R_g` and the leaks at zero the network is equivariant under :math:`g`. Trained with
 
     .. math:: \mathrm{loss} + \sum_g \lambda_g R_g, \qquad R_g = \sum_{layers} \tfrac12 \|W - P_g W\|^2 + \ldots
 
@@ -41,7 +41,8 @@ class SoftEMLP(nn.Module):
         channels: the hidden representation, or its size, split among ranks by
             :func:`~erlangen.symmetrize.hidden_representation`.
         layers: number of linear maps.
-        init: of the linear maps: "orthogonal", "halfsoft" or "rpp", see :class:`SoftEquivariantLinear`.
+        init: of the linear maps: "orthogonal", "halfsoft" or "rpp", see
+            :class:`~erlangen.symmetrize.SoftEquivariantLinear`.
         leak: where the leaks of the gates start; ``None`` for none.
         generator: randomness of the first weights.
 
@@ -78,10 +79,7 @@ class SoftEMLP(nn.Module):
         self.homs = candidates("SoftEMLP(groups)", groups, rep_in.group)
         self.rep_in, self.rep_out = rep_in, rep_out
         self.body = TensorBody(rep_in, rep_out, channels, layers, self.homs, leak, generator)
-        self.linears = nn.ModuleList(
-            SoftEquivariantLinear(shape.rep_in, shape.rep_out, self.homs, init=init, generator=generator)
-            for shape in self.body.shapes
-        )
+        self.linears = LinearStack(self.body.shapes, init, generator)
         self._form: BlockForm = block_form(self.body.shapes, self.homs)
 
     @property
@@ -92,11 +90,11 @@ class SoftEMLP(nn.Module):
     def forward(self, x: Float[Tensor, "*batch dim_in"]) -> Float[Tensor, "*batch dim_out"]:
         """``(*, rep_in.dim)`` to ``(*, rep_out.dim)``."""
         require_features("SoftEMLP", x, self.rep_in)
-        return self.body(x, list(self.linears.parameters()))
+        return self.body(x, self.linears())
 
     def penalties(self) -> Float[Tensor, " groups"]:
         """The squared distances :math:`R_g` from each candidate's equivariant networks, summed over linear maps."""
-        return self._form.distances(flatten(self.linears.parameters()))
+        return self._form.distances(self.linears.flat)
 
     def penalty(self, strengths: Sequence[float] | Tensor, weight_decay: float = 0.0) -> Float[Tensor, ""]:
         r"""The sum :math:`\sum_g \lambda_g R_g`, at a cost that does not grow with the number of candidates.
@@ -108,7 +106,7 @@ class SoftEMLP(nn.Module):
         Raises:
             ValueError: for another number of strengths, or one that is negative or not finite.
         """
-        return penalty_of(self._form, flatten(self.linears.parameters()), strengths, weight_decay)
+        return penalty_of(self._form, self.linears.flat, strengths, weight_decay)
 
     def leak_penalty(self) -> Float[Tensor, ""]:
         """The sum of the squared leaks of the gates, which the distances do not see."""
@@ -164,22 +162,23 @@ class EMLP(nn.Module):
         (self.hom,) = candidates("EMLP(group)", [group], rep_in.group)
         self.rep_in, self.rep_out = rep_in, rep_out
         self.body = TensorBody(rep_in, rep_out, channels, layers, (self.hom,), None, generator)
-        self.free = nn.ModuleList(
-            SoftEquivariantLinear(shape.rep_in, shape.rep_out, (self.hom,), generator=generator)
-            for shape in self.body.shapes
-        )
+        self.free = LinearStack(self.body.shapes, generator=generator)
         self._form: BlockForm = block_form(self.body.shapes, (self.hom,))
         self.symmetry = Symmetry(self.hom.source, (rep_in.along(self.hom),), rep_out.along(self.hom))
 
-    def weights(self) -> list[Tensor]:
-        """The equivariant matrix and vector of each linear map, in turn."""
-        flat = flatten(self.free.parameters())
-        return self._form.split(self._form.projection(0, flat)(flat))
+    @property
+    def shapes(self) -> tuple[LinearShape, ...]:
+        """What the linear maps map."""
+        return self.body.shapes
+
+    def flat_weights(self) -> Tensor:
+        """The equivariant weights, in the order of ``free.flat``."""
+        return self._form.projection(0, self.free.flat)(self.free.flat)
 
     def forward(self, x: Float[Tensor, "*batch dim_in"]) -> Float[Tensor, "*batch dim_out"]:
         """``(*, rep_in.dim)`` to ``(*, rep_out.dim)``."""
         require_features("EMLP", x, self.rep_in)
-        return self.body(x, self.weights())
+        return self.body(x, split(self.flat_weights(), self.shapes))
 
     def extra_repr(self) -> str:
         """Shown by ``print(module)``."""

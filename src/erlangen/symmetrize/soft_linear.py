@@ -11,10 +11,8 @@ from torch import Tensor, nn
 
 from erlangen.groups import Group, Hom, Representation, Symmetry, inclusion
 from erlangen.symmetrize.block_form import BlockForm, LinearShape, block_form, flatten
+from erlangen.symmetrize.linear_stack import initial_weights, split
 from erlangen.symmetrize.projector import EquivariantProjector, require_representations
-
-#: How weights may start.
-INITS = ("orthogonal", "halfsoft", "rpp")
 
 
 class SoftEquivariantLinear(nn.Module):
@@ -64,8 +62,6 @@ class SoftEquivariantLinear(nn.Module):
     ) -> None:
         super().__init__()
         require_representations("SoftEquivariantLinear", rep_in, rep_out)
-        if init not in INITS:
-            raise ValueError(f"SoftEquivariantLinear(init): one of {', '.join(INITS)}, got {init!r}")
         self.rep_in, self.rep_out, self.init = rep_in, rep_out, init
         self.homs = candidates("SoftEquivariantLinear(groups)", groups, rep_in.group)
         self.weight = nn.Parameter(torch.empty(rep_out.dim, rep_in.dim))
@@ -75,18 +71,12 @@ class SoftEquivariantLinear(nn.Module):
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draws new weights, orthogonal, then projected as ``init`` says, and biases."""
+        shapes = self._form.layers
         with torch.no_grad():
-            nn.init.orthogonal_(self.weight, generator=generator)
-            if self.bias is not None:
-                self.bias.copy_(torch.rand(self.bias.shape, generator=generator) / math.sqrt(max(1, self.rep_out.dim)))
-            if self.init == "orthogonal":
-                return
-            whole = block_form(self._form.layers, (inclusion(self.rep_in.group, self.rep_in.group),))
-            flat = flatten(self.parameters())
-            projected = whole.projection(0, flat)(flat)
-            flat = (flat + projected) / 2 if self.init == "halfsoft" else projected + 1e-3 * flat
-            for parameter, piece in zip(self.parameters(), whole.split(flat), strict=True):
-                parameter.copy_(piece)
+            for parameter, drawn in zip(
+                self.parameters(), split(initial_weights(shapes, self.init, generator), shapes), strict=True
+            ):
+                parameter.copy_(drawn)
 
     @property
     def symmetry(self) -> tuple[Symmetry, ...]:
