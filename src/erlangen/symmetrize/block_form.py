@@ -237,8 +237,14 @@ def _components(
 
 @lru_cache(maxsize=256)
 def block_form(layers: tuple[LinearShape, ...], homs: tuple[Hom, ...]) -> BlockForm:
-    """The form of these layers and groups, made once."""
-    return BlockForm(layers, homs)
+    """The form of these layers and groups, made once.
+
+    Raises:
+        ValueError: when a block is too large to be solved.
+    """
+    form = BlockForm(layers, homs)
+    _ = form.kinds  # now, so that what cannot be solved is refused where it is asked for
+    return form
 
 
 def flatten(parameters: Iterable[Tensor]) -> Tensor:

@@ -63,7 +63,8 @@ def split(flat: Tensor, shapes: tuple[LinearShape, ...]) -> list[Tensor]:
     out = []
     for shape in shapes:
         out.append(next(pieces).view(shape.rep_out.dim, shape.rep_in.dim))
-        out += [next(pieces)] * shape.bias
+        if shape.bias:
+            out.append(next(pieces))
     return out
 
 

@@ -53,6 +53,7 @@ class EquivariantProjector:
         self.rep_in, self.rep_out = rep_in, rep_out
         self.hom = inclusion(group, rep_in.group)
         self.basis = equivariant_basis(rep_in.along(self.hom), rep_out.along(self.hom))
+        _ = self.basis.blocks  # solved now, so that what is too large is refused here
 
     def __call__(self, w: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
         """The equivariant map nearest to ``w``, of shape ``(rep_out.dim, rep_in.dim)``."""
