@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import torch
@@ -12,33 +13,26 @@ from erlangen.groups import Representation, Scalar
 from erlangen.symmetrize.channels import is_scalar, scalars_first
 
 
-class Outer(NamedTuple):
-    """A product of tensors: copies of two parts into one, each where its rows lie, with its number of components."""
-
-    count: int
-    left: slice
-    right: slice
-    out: slice
-    left_dim: int
-    right_dim: int
-
-    def factors(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """The left and the right tensors, ready to be multiplied, ``(count, left, 1 or right, ...)``."""
-        left = t[self.left].view(self.count, self.left_dim, 1, -1)
-        return left, t[self.right].view(self.count, 1, self.right_dim, -1)
-
-    def product(self, t: Tensor) -> Tensor:
-        """The rows of the products, ``(count, left, right, batch)``."""
-        return t[self.out].view(self.count, self.left_dim, self.right_dim, -1)
-
-
 class Layout(NamedTuple):
-    """Where everything lies: gates first, then scalars, then the rows of tensors."""
+    """Where everything lies: gates first, then scalars, then the rows of tensors.
+
+    Attributes:
+        gates: how many, one for each tensor.
+        scalars: how many.
+        rows: of all tensors.
+        owner: the number of the tensor that each of these rows belongs to.
+        left: the rows that stand on the left in products, one for each component.
+        right: those on the right.
+        out: those that the products join.
+    """
 
     gates: int
     scalars: int
     rows: int
-    outer: tuple[Outer, ...]
+    owner: Tensor
+    left: Tensor
+    right: Tensor
+    out: Tensor
 
 
 class GatedBilinear(nn.Module):
@@ -94,7 +88,9 @@ class GatedBilinear(nn.Module):
     """
 
     owner: Tensor
-    member: Tensor
+    left: Tensor
+    right: Tensor
+    out: Tensor
 
     def __init__(
         self,
@@ -106,12 +102,10 @@ class GatedBilinear(nn.Module):
     ) -> None:
         super().__init__()
         self.rep, self.scale = scalars_first(rep), float(scale)
-        self.layout, owner = _layout(self.rep)
-        gates, scalars, rows = self.layout.gates, self.layout.scalars, self.layout.rows
-        # Which tensor a row belongs to: as numbers, to spread one value to each row, and as a matrix, to add rows up.
-        self.register_buffer("owner", torch.tensor(owner, dtype=torch.long), persistent=False)
-        self.register_buffer("member", torch.zeros(gates, rows), persistent=False)
-        self.member[self.owner, torch.arange(rows)] = 1
+        layout = _layout(self.rep)
+        gates, scalars, rows = self._sizes = layout[:3]
+        for name in ("owner", "left", "right", "out"):
+            self.register_buffer(name, getattr(layout, name), persistent=False)
         self.rep_in = gates * Scalar(rep.group) + self.rep
         self.mix = nn.Parameter(torch.empty(gates + scalars, gates)) if norms and gates else None
         self.leak = nn.Parameter(torch.full((rows,), float(leak))) if leak is not None and rows else None
@@ -119,60 +113,55 @@ class GatedBilinear(nn.Module):
             with torch.no_grad():
                 self.mix.copy_(torch.randn(self.mix.shape, generator=generator) / gates**0.5)
 
+    @property
+    def layout(self) -> Layout:
+        """Where everything lies."""
+        return Layout(*self._sizes, self.owner, self.left, self.right, self.out)
+
     def forward(self, z: Float[Tensor, "dim_in batch"]) -> Float[Tensor, "dim batch"]:
         """``(rep_in.dim, batch)`` to ``(rep.dim, batch)``."""
         if z.shape[0] != self.rep_in.dim:
             raise ValueError(f"GatedBilinear(z): {self.rep_in.dim} rows, got shape {tuple(z.shape)}")
         layer = plain if torch.compiler.is_compiling() else _Fused.apply
-        return layer(z, self.mix, self.leak, self.member, self.owner, self.layout, self.scale)
+        return layer(z, self.mix, self.leak, self.layout, self.scale)
 
 
-def _layout(rep: Representation) -> tuple[Layout, list[int]]:
-    """Where everything lies, and to which tensor each row belongs."""
+def _layout(rep: Representation) -> Layout:
     parts, at = [], 0
     for copies, part in rep.parts:
-        if not is_scalar(part):
-            parts.append((at, copies, part))
-            at += copies * part.dim
-    owner = [d for _, copies, part in parts for d in copies * [part.dim]]
-    outer = []
-    # Products into small parts first: the backward pass relies on it.
-    for start, n, out in sorted(parts, key=lambda item: item[2].dim):
-        for i, (at_left, a, left) in enumerate(parts):
-            for at_right, b, right in parts[i:]:
-                if left * right != out:
-                    continue
-                same = at_left == at_right
-                count = min(n, max(1, a // 2)) if same else min(n, a, b)
-                shift = min(count, b - count) * right.dim if same else 0
-                outer.append(
-                    Outer(
-                        count,
-                        slice(at_left, at_left + count * left.dim),
-                        slice(at_right + shift, at_right + shift + count * right.dim),
-                        slice(start, start + count * out.dim),
-                        left.dim,
-                        right.dim,
-                    )
-                )
-    layout = Layout(sum(copies for _, copies, _ in parts), rep.dim - at, at, tuple(outer))
-    return layout, [tensor for tensor, dim in enumerate(owner) for _ in range(dim)]
+        if is_scalar(part):
+            continue
+        # The rows of each copy.
+        rows = torch.arange(at, at + copies * part.dim).view(copies, part.dim)
+        parts.append((rows, part))
+        at += copies * part.dim
+    joined: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
+    for (i, (a, left)), (k, (b, right)) in itertools.combinations_with_replacement(enumerate(parts), 2):
+        for c, out in parts:
+            if left * right != out:
+                continue
+            # Two copies of one part are different ones, as long as there are enough.
+            count = min(len(c), max(1, len(a) // 2)) if i == k else min(len(c), len(a), len(b))
+            shift = min(count, len(b) - count) if i == k else 0
+            grid = (count, left.dim, right.dim)
+            joined[0].append(a[:count, :, None].expand(grid).flatten())
+            joined[1].append(b[shift : shift + count, None].expand(grid).flatten())
+            joined[2].append(c[:count].flatten())
+    none = torch.zeros(0, dtype=torch.long)
+    sizes = [part.dim for rows, part in parts for _ in rows]
+    owners = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes, dtype=torch.long))
+    return Layout(len(sizes), rep.dim - at, at, owners, *(torch.cat([none, *rows]) for rows in joined))
 
 
-def plain(
-    z: Tensor, mix: Tensor | None, leak: Tensor | None, member: Tensor, owner: Tensor, layout: Layout, scale: float
-) -> Tensor:
+def plain(z: Tensor, mix: Tensor | None, leak: Tensor | None, layout: Layout, scale: float) -> Tensor:
     """The layer in differentiable operations, for compilers and for derivatives of derivatives."""
     s, before = z.split([layout.gates + layout.scalars, layout.rows])
     if mix is not None:
-        s = s + scale * (mix @ (member @ before.square()))
-    t = before
-    for path in layout.outer:
-        left, right = path.factors(before)
-        product = scale * (left * right).flatten(0, 2)
-        t = t + nn.functional.pad(product, (0, 0, path.out.start, layout.rows - path.out.stop))
+        squares = z.new_zeros(layout.gates, z.shape[1]).index_add(0, layout.owner, before.square())
+        s = s + scale * (mix @ squares)
+    t = before.index_add(0, layout.out, scale * before[layout.left] * before[layout.right])
     gates, scalars = s.split([layout.gates, layout.scalars])
-    factor = torch.sigmoid(gates)[owner]
+    factor = torch.sigmoid(gates)[layout.owner]
     if leak is not None:
         factor = factor + leak[:, None] * torch.sigmoid(t)
     return torch.cat([nn.functional.silu(scalars), t * factor])
@@ -182,86 +171,63 @@ class _Fused(torch.autograd.Function):
     """The same with both passes written out."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        z: Tensor,
-        mix: Tensor | None,
-        leak: Tensor | None,
-        member: Tensor,
-        owner: Tensor,
-        layout: Layout,
-        scale: float,
-    ) -> Tensor:
+    def forward(ctx: Any, z: Tensor, mix: Tensor | None, leak: Tensor | None, layout: Layout, scale: float) -> Tensor:
         s, before = z.split([layout.gates + layout.scalars, layout.rows])
-        t, squares, swish = before, None, None
+        t, squares, swish, left, right = before, None, None, None, None
         if mix is not None:
-            squares = torch.mm(member, before * before)
+            squares = z.new_zeros(layout.gates, z.shape[1]).index_add_(0, layout.owner, before * before)
             s = torch.addmm(s, mix, squares, alpha=scale)
-        if layout.outer:
-            t = before.clone()
-            for path in layout.outer:
-                left, right = path.factors(before)
-                path.product(t).addcmul_(left, right, value=scale)
+        if layout.out.numel():
+            left, right = before.index_select(0, layout.left), before.index_select(0, layout.right)
+            t = before.index_add(0, layout.out, left * right, alpha=scale)
         gates, scalars = s.split([layout.gates, layout.scalars])
         opened = torch.sigmoid(gates)
-        factor = opened.index_select(0, owner)
+        factor = opened.index_select(0, layout.owner)
         if leak is not None:
             swish = torch.sigmoid(t)
             factor.addcmul_(swish, leak[:, None])
         y = z.new_empty(layout.scalars + layout.rows, z.shape[1])
         torch.ops.aten.silu.out(scalars, out=y[: layout.scalars])
         torch.mul(t, factor, out=y[layout.scalars :])
-        ctx.save_for_backward(z, mix, leak, member, owner, scalars, t, squares, opened, swish, factor)
+        ctx.save_for_backward(z, mix, leak, scalars, t, squares, left, right, opened, swish, factor)
         ctx.layout, ctx.scale = layout, scale
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        z, mix, leak, member, owner, scalars, t, squares, opened, swish, factor = ctx.saved_tensors
+        z, mix, leak, scalars, t, squares, left, right, opened, swish, factor = ctx.saved_tensors
         layout, scale = ctx.layout, ctx.scale
         if torch.is_grad_enabled():
-            again = _again(grads[0], z, mix, leak, member, owner, layout, scale)
-            return (*again, None, None, None, None)
+            return (*_again(grads[0], z, mix, leak, layout, scale), None, None)
         above, down = grads[0].contiguous().split([layout.scalars, layout.rows])
         out = torch.empty_like(z)
         to_s, to_t = out.split([layout.gates + layout.scalars, layout.rows])
         to_gates, to_scalars = to_s.split([layout.gates, layout.scalars])
         torch.ops.aten.silu_backward.grad_input(above, scalars, grad_input=to_scalars)
         through = down * t
-        torch.ops.aten.sigmoid_backward.grad_input(torch.mm(member, through), opened, grad_input=to_gates)
+        toward = torch.zeros_like(opened).index_add_(0, layout.owner, through)
+        torch.ops.aten.sigmoid_backward.grad_input(toward, opened, grad_input=to_gates)
         torch.mul(down, factor, out=to_t)
         to_leak = to_mix = None
         if leak is not None:
             to_leak = through.mul_(swish).sum(1)
             # leak * down * t * swish * (1 - swish) is what the leak's own sigmoid adds.
             to_t.addcmul_(through.addcmul_(through, swish, value=-1), leak[:, None])
-        before = z[layout.gates + layout.scalars :]
-        # A product's part is larger than its factors, and small ones come first: each is read before it is added to.
-        for path in layout.outer:
-            left, right = path.factors(before)
-            flow, (into_left, into_right) = path.product(to_t), path.factors(to_t)
-            to_left, to_right = (flow * right).sum(2, keepdim=True), (flow * left).sum(1, keepdim=True)
-            into_left.add_(to_left, alpha=scale)
-            into_right.add_(to_right, alpha=scale)
+        if left is not None:
+            flow = to_t.index_select(0, layout.out)
+            to_t.index_add_(0, layout.left, flow * right, alpha=scale)
+            to_t.index_add_(0, layout.right, flow * left, alpha=scale)
         if mix is not None:
             to_mix = torch.mm(to_s, squares.T).mul_(scale)
-            flow = torch.mm(mix.T, to_s).index_select(0, owner)
-            to_t.addcmul_(flow, before, value=2 * scale)
-        return out, to_mix, to_leak, None, None, None, None
+            flow = torch.mm(mix.T, to_s).index_select(0, layout.owner)
+            to_t.addcmul_(flow, z[layout.gates + layout.scalars :], value=2 * scale)
+        return out, to_mix, to_leak, None, None
 
 
 def _again(
-    grad: Tensor,
-    z: Tensor,
-    mix: Tensor | None,
-    leak: Tensor | None,
-    member: Tensor,
-    owner: Tensor,
-    layout: Layout,
-    scale: float,
+    grad: Tensor, z: Tensor, mix: Tensor | None, leak: Tensor | None, layout: Layout, scale: float
 ) -> tuple[Tensor | None, ...]:
     """Gradients that can be differentiated themselves."""
     wanted = [x for x in (z, mix, leak) if x is not None and x.requires_grad]
-    y = plain(z, mix, leak, member, owner, layout, scale)
-    found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))
+    found = iter(torch.autograd.grad(plain(z, mix, leak, layout, scale), wanted, grad, create_graph=True))
     return tuple(next(found) if x is not None and x.requires_grad else None for x in (z, mix, leak))
