@@ -43,7 +43,9 @@ def penalty(width: int, rounds: int) -> dict[str, float]:
         one = torch.zeros(basis.dim)
         one[k] = 1
         columns[:, k] = basis.matrix(one).flatten()
-    matrix = columns @ columns.T
+    matrix = torch.zeros(width**2, width**2)
+    for places, projections in layer._form.kinds:
+        matrix[places[:, :, None], places[:, None]] = projections[0].float()
     w = layer.weight.detach().flatten()
 
     def blocks() -> torch.Tensor:

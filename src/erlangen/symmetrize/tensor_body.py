@@ -67,7 +67,10 @@ class TensorBody(nn.Module):
     def leak_penalty(self) -> Tensor:
         """The sum of the squares of all leaks, a number."""
         leaks: list[Tensor] = [g.leak for g in self.between if isinstance(g, GatedBilinear) and g.leak is not None]
-        return torch.cat(leaks).square().sum() if leaks else torch.zeros(())
+        if not leaks:
+            return torch.zeros(())
+        every = torch.cat(leaks)
+        return torch.dot(every, every)
 
 
 def _of_size(rep_in: Representation, channels: int) -> Representation:
