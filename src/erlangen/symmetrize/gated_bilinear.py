@@ -61,13 +61,13 @@ class GatedBilinear(nn.Module):
     Features run along the first axis, and the batch along the last one: products and sums over the few components of a
     tensor are then long loops. Forward and backward pass are written out, for as few passes over memory as possible.
 
+    :math:`M` and :math:`w` are handed in: a network keeps those of all its layers in one place, as large as
+    ``mix_shape`` and ``leak_shape`` say.
+
     Args:
         rep: of what comes out; scalars come first. What comes in is ``rep_in``, with as many scalars before it as it
             has other parts, copies counted.
-        norms: whether to use squared norms.
-        leak: where the factors :math:`w` start; ``None`` for none.
         scale: the factor :math:`\epsilon`.
-        generator: randomness of :math:`M`, normal with variance one over the number of tensors.
 
     Raises:
         ValueError: when called, for another number of features.
@@ -83,7 +83,8 @@ class GatedBilinear(nn.Module):
         >>> layer = GatedBilinear(4 * Scalar(O(3)) + 3 * V + V**2)
         >>> layer.rep_in
         8 * Scalar(O(3)) + 3 * Vector(O(3)) + Vector(O(3)) * Vector(O(3))
-        >>> layer(torch.randn(8 + 9 + 9, 100)).shape
+        >>> mix, leak = torch.randn(layer.mix_shape), torch.zeros(layer.leak_shape)
+        >>> layer(torch.randn(8 + 9 + 9, 100), mix, leak).shape
         torch.Size([22, 100])
     """
 
@@ -92,14 +93,7 @@ class GatedBilinear(nn.Module):
     right: Tensor
     out: Tensor
 
-    def __init__(
-        self,
-        rep: Representation,
-        norms: bool = True,
-        leak: float | None = 1e-3,
-        scale: float = 0.1,
-        generator: torch.Generator | None = None,
-    ) -> None:
+    def __init__(self, rep: Representation, scale: float = 0.1) -> None:
         super().__init__()
         self.rep, self.scale = scalars_first(rep), float(scale)
         layout = _layout(self.rep)
@@ -107,23 +101,30 @@ class GatedBilinear(nn.Module):
         for name in ("owner", "left", "right", "out"):
             self.register_buffer(name, getattr(layout, name), persistent=False)
         self.rep_in = gates * Scalar(rep.group) + self.rep
-        self.mix = nn.Parameter(torch.empty(gates + scalars, gates)) if norms and gates else None
-        self.leak = nn.Parameter(torch.full((rows,), float(leak))) if leak is not None and rows else None
-        if self.mix is not None:
-            with torch.no_grad():
-                self.mix.copy_(torch.randn(self.mix.shape, generator=generator) / gates**0.5)
+        self.mix_shape, self.leak_shape = (gates + scalars, gates), (rows,)
 
     @property
     def layout(self) -> Layout:
         """Where everything lies."""
         return Layout(*self._sizes, self.owner, self.left, self.right, self.out)
 
-    def forward(self, z: Float[Tensor, "dim_in batch"]) -> Float[Tensor, "dim batch"]:
-        """``(rep_in.dim, batch)`` to ``(rep.dim, batch)``."""
+    def forward(
+        self,
+        z: Float[Tensor, "dim_in batch"],
+        mix: Float[Tensor, "gates_and_scalars gates"] | None = None,
+        leak: Float[Tensor, " rows"] | None = None,
+    ) -> Float[Tensor, "dim batch"]:
+        """``(rep_in.dim, batch)`` to ``(rep.dim, batch)``.
+
+        Args:
+            z: features, the gates first.
+            mix: the matrix :math:`M`; ``None`` leaves squared norms out.
+            leak: the factors :math:`w`; ``None`` for a layer without leak.
+        """
         if z.shape[0] != self.rep_in.dim:
             raise ValueError(f"GatedBilinear(z): {self.rep_in.dim} rows, got shape {tuple(z.shape)}")
         layer = plain if torch.compiler.is_compiling() else _Fused.apply
-        return layer(z, self.mix, self.leak, self.layout, self.scale)
+        return layer(z, mix, leak, self.layout, self.scale)
 
 
 def _layout(rep: Representation) -> Layout:

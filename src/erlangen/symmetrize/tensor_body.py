@@ -47,9 +47,15 @@ class TensorBody(nn.Module):
             raise ValueError(f"SoftEMLP(channels): a representation of {rep_in.group}, got one of {hidden.group}")
         self.rep_in, self.rep_out, self.hidden = rep_in, rep_out, hidden
         norms = all(_keeps_norms(hidden, hom) for hom in homs)
-        self.between = nn.ModuleList(GatedBilinear(hidden, norms, leak, generator=generator) for _ in range(layers - 1))
-        wide = GatedBilinear(hidden).rep_in
-        reps_in, reps_out = [rep_in, *[hidden] * (layers - 1)], [*[wide] * (layers - 1), rep_out]
+        self.between = GatedBilinear(hidden)
+        wide, inner = self.between.rep_in, layers - 1
+        # One parameter each for all layers: optimizers and penalties then take one step instead of one for each.
+        gates = self.between.mix_shape[1]
+        mix = torch.randn(inner, *self.between.mix_shape, generator=generator) / max(1, gates) ** 0.5
+        self.mix = nn.Parameter(mix) if norms and mix.numel() else None
+        leaks = torch.full((inner, *self.between.leak_shape), 0.0 if leak is None else float(leak))
+        self.leak = nn.Parameter(leaks) if leak is not None and leaks.numel() else None
+        reps_in, reps_out = [rep_in, *[hidden] * inner], [*[wide] * inner, rep_out]
         #: What the linear maps map; all have biases.
         self.shapes = tuple(LinearShape(i, o, True) for i, o in zip(reps_in, reps_out, strict=True))
 
@@ -59,18 +65,16 @@ class TensorBody(nn.Module):
         # Features first: products of the few components of tensors then run along the batch.
         h = x.reshape(-1, x.shape[-1]).T
         *others, last = zip(weights[::2], weights[1::2], strict=True)
-        for (matrix, shift), between in zip(others, self.between, strict=True):
-            h = between(torch.addmm(shift[:, None], matrix, h))
+        mixes = [None] * len(others) if self.mix is None else self.mix.unbind()
+        leaks = [None] * len(others) if self.leak is None else self.leak.unbind()
+        for (matrix, shift), mix, leak in zip(others, mixes, leaks, strict=True):
+            h = self.between(torch.addmm(shift[:, None], matrix, h), mix, leak)
         matrix, shift = last
         return torch.addmm(shift[:, None], matrix, h).T.reshape(*x.shape[:-1], self.rep_out.dim)
 
     def leak_penalty(self) -> Tensor:
         """The sum of the squares of all leaks, a number."""
-        leaks: list[Tensor] = [g.leak for g in self.between if isinstance(g, GatedBilinear) and g.leak is not None]
-        if not leaks:
-            return torch.zeros(())
-        every = torch.cat(leaks)
-        return torch.dot(every, every)
+        return torch.zeros(()) if self.leak is None else self.leak.square().sum()
 
 
 def _of_size(rep_in: Representation, channels: int) -> Representation:
