@@ -262,6 +262,13 @@ def test_tuner_takes_the_least_of_the_window_once():
     assert not tuner.record([1.0, 9.0, 9.0]) and tuner.strengths == pytest.approx([1.0, 1 / 16, 0.0])
 
 
+def test_tuner_leaves_out_the_first_records():
+    tuner = PenaltyTuner([1.0, 1.0], at=3, warmup=2)
+    for row in ([0.1, 0.1], [0.1, 0.1], [1.0, 2.0]):
+        tuner.record(row)
+    assert tuner.least == [1.0, 2.0] and tuner.strengths == pytest.approx([1.0, 0.25])
+
+
 def test_tuner_goes_on_where_it_stopped():
     rows = [[1.0, 3.0], [0.5, 2.0], [0.7, 1.0], [0.9, 1.5]]
     whole, first, second = (PenaltyTuner([1.0, 2.0], at=4, warmup=1, window=2) for _ in range(3))
