@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import inspect
 import json
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from erlangen.cli.options import BadInputError, Parser
-from erlangen.recipes.factory import find_factory
+from erlangen.cli.stated import model_and_inputs, stated_symmetry
 from erlangen.report import json_values
 
 if TYPE_CHECKING:
@@ -69,7 +67,7 @@ def _report(options: argparse.Namespace) -> Report:
     import torch
 
     torch.manual_seed(options.seed)
-    module, inputs = _made(options.factory)
+    module, inputs = model_and_inputs(options.factory)
     from erlangen.audit import audit  # after the factory: its mistakes show first
 
     settings = {"num_elements": options.num_elements, "per_layer": options.per_layer, "seed": options.seed}
@@ -83,36 +81,9 @@ def _report(options: argparse.Namespace) -> Report:
         raise BadInputError(f"{options.factory}: the audit failed: {type(error).__name__}: {error}") from error
 
 
-def _made(spec: str) -> tuple[nn.Module, tuple[Any, ...]]:
-    """Imports the factory, calls it, and takes apart what it returns."""
-    return _taken_apart(spec, find_factory(spec))
-
-
-def _taken_apart(spec: str, factory: Any) -> tuple[nn.Module, tuple[Any, ...]]:
-    from torch import nn
-
-    takes = "a factory takes no arguments and returns (module, (input, ...))"
-    if isinstance(factory, nn.Module) or not callable(factory):
-        raise BadInputError(f"{spec} is of type {type(factory).__name__}, not a factory; {takes}")
-    try:
-        made = factory()
-    except Exception as error:
-        raise BadInputError(f"{spec}: the factory raised {type(error).__name__}: {error}") from error
-    if isinstance(made, nn.Module):
-        example = getattr(made, "example_input_array", None)  # Lightning's name for it
-        if example is None:
-            raise BadInputError(f"{spec} returned a module without example inputs; {takes}")
-        made = (made, example)
-    if not isinstance(made, tuple) or len(made) != 2 or not isinstance(made[0], nn.Module):
-        got = f"a tuple of {len(made)}" if isinstance(made, tuple) else f"something of type {type(made).__name__}"
-        raise BadInputError(f"{spec} returned {got}; {takes}")
-    module, inputs = made
-    return module, tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-
-
 def _symmetry(options: argparse.Namespace, module: nn.Module, inputs: tuple[Any, ...]) -> Symmetry | str | None:
     """What to audit: the words of the command line, or None for what the module declares."""
-    from erlangen.groups import Symmetry, parse_actions, parse_group
+    from erlangen.groups import parse_group
 
     if options.group is None:
         if options.inputs or options.output:
@@ -127,44 +98,4 @@ def _symmetry(options: argparse.Namespace, module: nn.Module, inputs: tuple[Any,
         return options.group  # the audit proposes actions from names and shapes, and says what it assumed
     if options.inputs is None or options.output is None:
         raise BadInputError("--inputs and --output go together: how the group acts on each input, and on the output")
-    actions = _placed(parse_actions(options.inputs, hom), module, inputs)
-    outputs = parse_actions(options.output, hom)
-    output: Any = outputs if _named(outputs) else tuple(outputs.values())
-    if len(outputs) == 1 and not (_named(outputs) and _returns_mapping(module, inputs)):
-        (output,) = outputs.values()
-    every = [*actions, *outputs.values()]
-    exact = all(action.exact for one in every for action in (one.values() if isinstance(one, dict) else (one,)))
-    return Symmetry(hom.source, inputs=actions, output=output, kind="exact" if exact else "approximate")
-
-
-def _returns_mapping(module: nn.Module, inputs: tuple[Any, ...]) -> bool:
-    import torch
-
-    with torch.no_grad():
-        return isinstance(module.eval()(*inputs), Mapping)
-
-
-def _placed(actions: Mapping[str, Any], module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Actions in the order of the inputs: by position, by field of a single container, or by argument name."""
-    if len(inputs) == 1 and _named(actions) and (isinstance(inputs[0], Mapping) or hasattr(inputs[0], "to_dict")):
-        return (dict(actions),)
-    if len(actions) != len(inputs):
-        raise BadInputError(
-            f"--inputs names {len(actions)} input{'s' * (len(actions) != 1)}, the factory gave {len(inputs)}"
-        )
-    if not _named(actions):
-        return tuple(actions.values())
-    arguments = list(inspect.signature(module.forward).parameters)[: len(inputs)]
-    known = [name for name in actions if name in arguments]
-    if not known:
-        return tuple(actions.values())
-    if len(known) < len(actions):
-        stranger = next(name for name in actions if name not in arguments)
-        raise BadInputError(
-            f"--inputs names {stranger!r}; {type(module).__name__}.forward takes {', '.join(arguments)}"
-        )
-    return tuple(actions[name] for name in arguments)
-
-
-def _named(actions: Mapping[str, Any]) -> bool:
-    return not all(name.isdigit() for name in actions)
+    return stated_symmetry(options.inputs, options.output, hom, module, inputs)

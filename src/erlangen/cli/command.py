@@ -37,6 +37,7 @@ commands:
   data          what data sets the experiments can use, and where to get them
   potential     an interatomic potential for your own molecules: train it, run it
   compare       networks of every kind on your own point clouds, at one budget
+  discover      which symmetries your data, or a trained model, have: exactly, nearly, or not at all
   expressivity  what a network on graphs cannot compute
 
 start here:
@@ -61,6 +62,7 @@ COMMANDS = {
     "audit": "audit",
     "potential": "potential",
     "compare": "compare",
+    "discover": "discover",
     "expressivity": "expressivity",
 }
 

@@ -1,0 +1,180 @@
+"""The discovery as a result: what was found about every candidate, one table, one figure, every number kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from erlangen.audit import ratio_interval
+from erlangen.audit.discovery import LARGE, Finding
+from erlangen.audit.violation import relative_error
+from erlangen.recipes.discover.drawing import Shown, draw
+from erlangen.recipes.discover.rule import TOLERATED, Evidence, judge
+from erlangen.recipes.discover.settings import Discovery
+from erlangen.recipes.discover.training import Problem, Trained, forget, load, one_seed, steps
+from erlangen.recipes.seeds import over_seeds
+from erlangen.report import Result, Table, capture_environment
+from erlangen.train.fingerprint import describe_items
+
+RECIPE, EXPERIMENT, FIGURE = "discover", "data", "discover.png"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found about a candidate.
+
+    Attributes:
+        name: of the candidate.
+        finding: "exact", "approximate", "absent" or "undecided".
+        reason: what decided.
+        evidence: the numbers, with intervals.
+        strengths: learned, one per seed, where there were penalties.
+    """
+
+    name: str
+    finding: Finding
+    reason: str
+    evidence: Evidence
+    strengths: list[float]
+
+
+def discover(config: Discovery) -> Result:
+    """Trains on the user's samples and says which candidates hold; writes the figure where ``config.out`` is set.
+
+    Raises:
+        ValueError: if the samples cannot be read, or the candidates do not fit them.
+    """
+    settings = settings_of(config)
+    problem = load(config)
+    seeds = over_seeds(one_seed, config, RECIPE, steps=steps(config, problem.samples))
+    by_start = {one.start: [seed[place] for seed in seeds] for place, one in enumerate(seeds[0])}
+    asked, soft = chosen(by_start), chosen({start: runs for start, runs in by_start.items() if start})
+    found = [_found(candidate.name, by_start[asked], by_start[soft]) for candidate in problem.candidates]
+    result = Result(
+        recipe=RECIPE,
+        size=config.size,
+        config=settings,
+        seeds=config.seed_list,
+        environment=capture_environment(),
+        metrics={EXPERIMENT: _metrics(found, by_start, by_start[asked])},
+        tables=[_table(found, problem, explained(by_start[asked])), _networks(by_start, asked, soft)],
+    )
+    if config.out is not None:
+        result.figures = {
+            FIGURE: "How far moved answers are from the answers, with intervals; distances of the weights from each "
+            "symmetry while they are learned (first seed); learned strengths (every seed)"
+        }
+        shown = [Shown(one.name, one.finding, one.evidence.error, one.evidence.error_interval) for one in found]
+        strengths = {one.name: one.strengths for one in found}
+        draw(shown, config.out / FIGURE, by_start[soft][0], strengths)
+    return result
+
+
+def settings_of(config: Discovery) -> dict[str, Any]:
+    """All that decides the numbers: the settings, and what the samples hold now.
+
+    Raises:
+        ValueError: if the samples cannot be read.
+    """
+    forget()
+    samples = load(config).samples
+    return config.to_dict() | {"samples": describe_items(lambda i: (samples.x[i], samples.y[i]), len(samples))}
+
+
+def chosen(by_start: Mapping[float, Sequence[Trained]]) -> float:
+    """The strength whose networks predict best on the samples for validation, over seeds."""
+    return min(by_start, key=lambda start: sum(one.validation for one in by_start[start]))
+
+
+def explained(runs: Sequence[Trained]) -> float:
+    """The share of the variance of held-out answers that networks explain, over seeds."""
+    return 1 - sum(float(one.own.mean()) for one in runs) / sum(float(one.varies.mean()) for one in runs)
+
+
+def evidence(name: str, runs: Sequence[Trained]) -> Evidence:
+    """What the networks of all seeds say about a candidate."""
+    violations = [one.violations[name] for one in runs]
+    own, moved = [one.own for one in violations], [one.moved for one in violations]
+    pairs = [(a, b) for a, b in zip(moved, own, strict=True) if a is not None and b is not None]
+    above, below = [a for a, _ in pairs], [b for _, b in pairs]
+    error, interval = relative_error(violations)
+    cost = sum(float(a.mean()) for a in above) / sum(float(b.mean()) for b in below) - 1
+    low, high = ratio_interval(above, below)
+    return Evidence(error, interval, cost, (low - 1, high - 1))
+
+
+def _found(name: str, asked: Sequence[Trained], soft: Sequence[Trained]) -> Found:
+    measured = evidence(name, asked)
+    finding, reason = judge(measured, explained(asked))
+    return Found(name, finding, reason, measured, [one.strengths[name] for one in soft])
+
+
+def _metrics(
+    found: Sequence[Found], by_start: Mapping[float, Sequence[Trained]], asked: Sequence[Trained]
+) -> dict[str, list[float]]:
+    metrics: dict[str, list[float]] = {}
+    for one in found:
+        single = [evidence(one.name, [run]) for run in asked]
+        metrics[f"{one.name} error"] = [each.error for each in single]
+        metrics[f"{one.name} cost"] = [each.cost for each in single]
+        metrics[f"{one.name} strength"] = one.strengths
+        for name, (low, high) in (("error", one.evidence.error_interval), ("cost", one.evidence.cost_interval)):
+            metrics |= {f"{one.name} {name} low": [low], f"{one.name} {name} high": [high]}
+    for start, runs in by_start.items():
+        metrics[f"{start:g} validation"] = [one.validation for one in runs]
+        metrics[f"{start:g} explained"] = [explained([one]) for one in runs]
+        metrics[f"{start:g} seconds"] = [one.seconds for one in runs]
+    return metrics
+
+
+def _table(found: Sequence[Found], problem: Problem, share: float) -> Table:
+    rows: list[list[Any]] = [
+        [
+            one.name,
+            one.finding,
+            "{:.2g} ({:.2g} to {:.2g})".format(one.evidence.error, *one.evidence.error_interval),
+            "{} ({} to {})".format(*map(_percent, (one.evidence.cost, *one.evidence.cost_interval))),
+            f"{_mean(one.strengths):.2g}",
+        ]
+        for one in found
+    ]
+    lines = [
+        "Error: how far answers for moved test samples, moved back, are from the answers:",
+        "0 is kept, 1 as far as answers for different samples are.",
+        "Cost: how much larger their squared error is; about 0 where the data keep the symmetry.",
+        f"Exact: a cost of at most {TOLERATED:.0%}. Else approximate where the error is below {LARGE},",
+        "absent where it is above. Whole intervals have to be (95 %, over samples and seeds).",
+        f"The network that is asked explains {share:.1%} of the variance.",
+        "Strength: of the penalty, learned: the largest is that of what weights kept best.",
+        *problem.samples.said,
+        *(f"{one.name} is undecided: {one.reason}." for one in found if one.finding == "undecided"),
+    ]
+    columns = ["symmetry", "finding", "error", "cost", "strength"]
+    return Table(str(problem.samples), columns, rows, "\n".join(lines))
+
+
+def _networks(by_start: Mapping[float, Sequence[Trained]], asked: float, soft: float) -> Table:
+    rows: list[list[Any]] = [
+        [
+            f"{start:g}" if start else "0 (no penalties)",
+            f"{_mean([one.validation for one in runs]):.3g}",
+            f"{explained(runs):.1%}",
+            round(_mean([one.seconds for one in runs]), 1),
+            " and ".join(["is asked"] * (start == asked) + ["tells strengths"] * (start == soft)),
+        ]
+        for start, runs in by_start.items()
+    ]
+    note = "Validation: mean squared error, about 1 for the best constant answer. The least is asked."
+    columns = ["penalties at the start", "validation", "explained", "seconds", ""]
+    return Table("The networks, mean over seeds", columns, rows, note)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if abs(share) < 10 else f"{100 * share:.2g} %"
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return float(torch.tensor(numbers, dtype=torch.float64).mean())
