@@ -26,8 +26,8 @@ usage: erlangen discover --data SAMPLES [--groups 'SO(3), O(2)@xy, Scaling'] [op
 Which symmetries of a list hold, exactly, nearly, or not at all?
 
 Of data: trains networks that are free to break every symmetry but pay for it, finds out on the way which payments the
-data refuse, and weakens those. Then it moves held-out samples by each group, and looks what that costs. Of a model: it
-moves the example inputs, and trains nothing. Writes result.json and a figure.
+data refuse, and weakens those. Then it moves held-out samples by each group, and looks how the error grows. Of a
+model: it moves the example inputs, and trains nothing. Writes result.json and a figure.
 
   erlangen discover --data samples.npz --size smoke              # seconds: is the file read as it should be?
   erlangen discover --data samples.npz

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from erlangen.audit import ratio_interval
 from erlangen.audit.discovery import LARGE, Finding
 from erlangen.audit.violation import relative_error
 from erlangen.recipes.discover.drawing import Shown, draw
-from erlangen.recipes.discover.rule import TOLERATED, Evidence, judge
+from erlangen.recipes.discover.rule import HIDDEN, TOLERATED, Evidence, judge
 from erlangen.recipes.discover.settings import Discovery
 from erlangen.recipes.discover.training import Problem, Trained, forget, load, one_seed, steps
 from erlangen.recipes.seeds import over_seeds
@@ -61,6 +62,7 @@ def discover(config: Discovery) -> Result:
         environment=capture_environment(),
         metrics={EXPERIMENT: _metrics(found, by_start, by_start[asked])},
         tables=[_table(found, problem, explained(by_start[asked])), _networks(by_start, asked, soft)],
+        audits=[_audit(one) for one in found],
     )
     if config.out is not None:
         result.figures = {
@@ -91,7 +93,12 @@ def chosen(by_start: Mapping[float, Sequence[Trained]]) -> float:
 
 def explained(runs: Sequence[Trained]) -> float:
     """The share of the variance of held-out answers that networks explain, over seeds."""
-    return 1 - sum(float(one.own.mean()) for one in runs) / sum(float(one.varies.mean()) for one in runs)
+    return 1 - total([one.own for one in runs]) / total([one.varies for one in runs])
+
+
+def total(seeds: Sequence[Tensor]) -> float:
+    """The sum over seeds of the mean over samples."""
+    return sum(float(one.mean()) for one in seeds)
 
 
 def evidence(name: str, runs: Sequence[Trained]) -> Evidence:
@@ -101,15 +108,32 @@ def evidence(name: str, runs: Sequence[Trained]) -> Evidence:
     pairs = [(a, b) for a, b in zip(moved, own, strict=True) if a is not None and b is not None]
     above, below = [a for a, _ in pairs], [b for _, b in pairs]
     error, interval = relative_error(violations)
-    cost = sum(float(a.mean()) for a in above) / sum(float(b.mean()) for b in below) - 1
+    growth = total(above) / total(below)
     low, high = ratio_interval(above, below)
-    return Evidence(error, interval, cost, (low - 1, high - 1))
+    hidden = (max(high - 1, 0.0) * total(below) / (total([one.chance for one in violations]) or 1.0)) ** 0.5
+    return Evidence(error, interval, growth, (low, high), hidden)
 
 
 def _found(name: str, asked: Sequence[Trained], soft: Sequence[Trained]) -> Found:
     measured = evidence(name, asked)
     finding, reason = judge(measured, explained(asked))
     return Found(name, finding, reason, measured, [one.strengths[name] for one in soft])
+
+
+def _audit(one: Found) -> dict[str, Any]:
+    """What was found, for programs to read."""
+    measured = one.evidence
+    return {
+        "name": one.name,
+        "verdict": one.finding,
+        "reason": one.reason,
+        "error": measured.error,
+        "error_interval": measured.error_interval,
+        "growth": measured.growth,
+        "growth_interval": measured.growth_interval,
+        "hidden": measured.hidden,
+        "strengths": one.strengths,
+    }
 
 
 def _metrics(
@@ -119,9 +143,9 @@ def _metrics(
     for one in found:
         single = [evidence(one.name, [run]) for run in asked]
         metrics[f"{one.name} error"] = [each.error for each in single]
-        metrics[f"{one.name} cost"] = [each.cost for each in single]
+        metrics[f"{one.name} growth"] = [each.growth for each in single]
         metrics[f"{one.name} strength"] = one.strengths
-        for name, (low, high) in (("error", one.evidence.error_interval), ("cost", one.evidence.cost_interval)):
+        for name, (low, high) in (("error", one.evidence.error_interval), ("growth", one.evidence.growth_interval)):
             metrics |= {f"{one.name} {name} low": [low], f"{one.name} {name} high": [high]}
     for start, runs in by_start.items():
         metrics[f"{start:g} validation"] = [one.validation for one in runs]
@@ -136,7 +160,7 @@ def _table(found: Sequence[Found], problem: Problem, share: float) -> Table:
             one.name,
             one.finding,
             "{:.2g} ({:.2g} to {:.2g})".format(one.evidence.error, *one.evidence.error_interval),
-            "{} ({} to {})".format(*map(_percent, (one.evidence.cost, *one.evidence.cost_interval))),
+            "{:.2g} ({:.2g} to {:.2g})".format(one.evidence.growth, *one.evidence.growth_interval),
             f"{_mean(one.strengths):.2g}",
         ]
         for one in found
@@ -144,15 +168,16 @@ def _table(found: Sequence[Found], problem: Problem, share: float) -> Table:
     lines = [
         "Error: how far answers for moved test samples, moved back, are from the answers:",
         "0 is kept, 1 as far as answers for different samples are.",
-        "Cost: how much larger their squared error is; about 0 where the data keep the symmetry.",
-        f"Exact: a cost of at most {TOLERATED:.0%}. Else approximate where the error is below {LARGE},",
-        "absent where it is above. Whole intervals have to be (95 %, over samples and seeds).",
+        "Growth: of their squared error by moving; about 1 where the data keep the symmetry.",
+        f"Exact: no growth (up to {TOLERATED}), and too little room in its interval to hide an error of {HIDDEN}.",
+        f"Else approximate where the error is below {LARGE}, absent where it is above.",
+        "Whole intervals have to be (95 %, over samples and seeds).",
         f"The network that is asked explains {share:.1%} of the variance.",
         "Strength: of the penalty, learned: the largest is that of what weights kept best.",
         *problem.samples.said,
         *(f"{one.name} is undecided: {one.reason}." for one in found if one.finding == "undecided"),
     ]
-    columns = ["symmetry", "finding", "error", "cost", "strength"]
+    columns = ["symmetry", "finding", "error", "growth", "strength"]
     return Table(str(problem.samples), columns, rows, "\n".join(lines))
 
 
@@ -170,10 +195,6 @@ def _networks(by_start: Mapping[float, Sequence[Trained]], asked: float, soft: f
     note = "Validation: mean squared error, about 1 for the best constant answer. The least is asked."
     columns = ["penalties at the start", "validation", "explained", "seconds", ""]
     return Table("The networks, mean over seeds", columns, rows, note)
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if abs(share) < 10 else f"{100 * share:.2g} %"
 
 
 def _mean(numbers: Sequence[float]) -> float:

@@ -3,10 +3,13 @@
 It rests on two measurements on samples that no training has seen, each with its interval. With ``T f(x)`` the answer
 for a sample that is moved by a random element of the group, moved back:
 
-* the *cost of moving*, by what share the squared error of ``T f(x)`` is larger than that of ``f(x)``. If the law of the
-  data keeps the symmetry, both are equally good predictions, whatever the network is: the cost is zero. If it breaks
-  the symmetry, ``T f(x)`` is wrong by as much as it is broken, which adds to the error;
+* the *growth* of the squared error from ``f(x)`` to ``T f(x)``. Where the law of the data keeps the symmetry, both are
+  equally good predictions, whatever the network is: the growth is 1. Where it breaks the symmetry, ``T f(x)`` is wrong
+  by as much as it is broken, which adds to the error;
 * the *relative error*, how far ``T f(x)`` is from ``f(x)``, where 1 is how far answers for different samples are.
+
+From the upper end of the growth follows what may be *hidden*: the largest relative error of the data's own law that
+would have left no more trace.
 
 The network that is asked is the one that predicts best on the samples for validation, of several that were trained with
 penalties of different strength, and without any: a penalty that hides what breaks a symmetry is paid for in error.
@@ -18,36 +21,41 @@ from dataclasses import dataclass
 
 from erlangen.audit.discovery import LARGE, Finding, size_of_error
 
-#: Costs up to this share of the squared error are taken for none.
-TOLERATED = 0.1
+#: A squared error that grows by less is taken for one that does not.
+TOLERATED = 1.1
+#: The largest relative error that may hide behind an exact symmetry: half of what makes it absent.
+HIDDEN = LARGE / 2
 #: Of what varies in the answers the network has to explain so much, or nothing is said.
 EXPLAINED = 0.5
 
 Interval = tuple[float, float]
 
 RULE = f"""\
-  exact        moving costs nothing: the squared error grows by at most {TOLERATED:.0%}
-  approximate  moving costs more, but the relative error is below {LARGE}: less than a tenth of what varies breaks it
-  absent       moving costs more, and the relative error is above {LARGE}
+  exact        the squared error of moved samples does not grow (to more than {TOLERATED} times), and in the interval of
+               its growth no more than a relative error of {HIDDEN} could hide
+  approximate  it grows, but the relative error is below {LARGE}: less than a tenth of what varies breaks the symmetry
+  absent       it grows, and the relative error is above {LARGE}
   undecided    an interval holds its limit, or the network explains less than {EXPLAINED:.0%} of the variance
 """
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured of one candidate, with intervals.
+    """What was measured of one candidate.
 
     Attributes:
         error: relative error.
         error_interval: its interval.
-        cost: of moving.
-        cost_interval: its interval.
+        growth: of the squared error by moving.
+        growth_interval: its interval.
+        hidden: the largest relative error that the growth leaves room for.
     """
 
     error: float
     error_interval: Interval
-    cost: float
-    cost_interval: Interval
+    growth: float
+    growth_interval: Interval
+    hidden: float
 
 
 def judge(evidence: Evidence, explained: float) -> tuple[Finding, str]:
@@ -57,24 +65,22 @@ def judge(evidence: Evidence, explained: float) -> tuple[Finding, str]:
         evidence: about the candidate.
         explained: the share of the variance of held-out answers that the network explains.
 
-    >>> judge(Evidence(0.02, (0.01, 0.03), 0.01, (0.0, 0.02)), 0.9)[0]
+    >>> judge(Evidence(0.02, (0.01, 0.03), 1.01, (0.9, 1.04), 0.04), 0.9)[0]
     'exact'
-    >>> judge(Evidence(0.2, (0.18, 0.22), 2.0, (1.5, 2.5)), 0.9)[0]
+    >>> judge(Evidence(0.2, (0.18, 0.22), 3.0, (2.5, 3.5), 0.25), 0.9)[0]
     'approximate'
-    >>> judge(Evidence(0.7, (0.6, 0.8), 9.0, (7.0, 11.0)), 0.9)[0]
+    >>> judge(Evidence(0.7, (0.6, 0.8), 9.0, (7.0, 11.0), 0.8), 0.9)[0]
     'absent'
     """
     if not explained >= EXPLAINED:
         return "undecided", f"the network explains {max(explained, 0.0):.0%} of the variance only"
-    low, high = evidence.cost_interval
-    if high <= TOLERATED:
-        return "exact", f"moving costs {_share(evidence.cost)} of the error"
-    if not low > TOLERATED:
-        return "undecided", f"moving costs from {_share(low)} to {_share(high)} of the error"
-    finding = size_of_error(evidence.error_interval)
-    reason = f"moving costs {_share(evidence.cost)} of the error"
-    return finding, f"{reason}; the relative error is about {LARGE}" if finding == "undecided" else reason
-
-
-def _share(cost: float) -> str:
-    return f"{cost:.0%}" if abs(cost) < 10 else f"{cost:.0f} times"
+    low, high = evidence.growth_interval
+    if low > TOLERATED:
+        finding = size_of_error(evidence.error_interval)
+        return (
+            finding,
+            f"the error grows{f', and the relative error is about {LARGE}' if finding == 'undecided' else ''}",
+        )
+    if evidence.hidden <= HIDDEN:
+        return "exact", f"the error does not grow; at most {evidence.hidden:.2g} is hidden"
+    return "undecided", f"the error may grow, by a factor from {low:.2g} to {high:.2g}"

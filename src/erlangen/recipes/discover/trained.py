@@ -39,7 +39,12 @@ def discover_model(
         environment=capture_environment(),
         metrics={EXPERIMENT: metrics},
         tables=[_table(str(config.model), found, config)],
-        audits=[{"name": one.name} | one.report.to_dict() for one in found],
+        audits=[
+            one.report.to_dict()
+            | {"name": one.name, "verdict": one.finding, "error": one.error, "error_interval": one.interval}
+            | {"reason": one.reason, "audit": one.report.verdict}
+            for one in found
+        ],
     )
     if config.out is not None:
         result.figures = {FIGURE: "How far answers for moved inputs, moved back, are from the answers, with intervals"}
@@ -49,17 +54,17 @@ def discover_model(
 
 def _table(model: str, found: Sequence[Discovered], config: Discovery) -> Table:
     rows: list[list[Any]] = [
-        [one.name, one.finding, f"{one.error:.2g}", "{:.2g} to {:.2g}".format(*one.interval), one.reason]
+        [one.name, one.finding, "{:.2g} ({:.2g} to {:.2g})".format(one.error, *one.interval), one.reason]
         for one in found
     ]
     lines = [
-        "Error: how far answers for moved inputs, moved back, are from the answers; 0 is kept, 1 as far as answers for "
-        "different inputs are.",
-        "Exact: the audit finds rounding alone. Otherwise approximate where the error's interval (95 %, over inputs) "
-        f"lies below {LARGE}, absent where above.",
+        "Error: how far answers for moved inputs, moved back, are from the answers:",
+        "0 is kept, 1 as far as answers for different inputs are.",
+        "Exact: the audit finds rounding alone. Else approximate where the error is",
+        f"below {LARGE}, absent where it is above. Whole intervals have to be (95 %, over inputs).",
         f"Each input was moved by {config.elements} random elements of each group.",
     ]
     said = dict.fromkeys(sentence for one in found for sentence in one.report.symmetry.assumed)
     if said:
-        lines.append("Assumed, as --inputs and --output say nothing: " + "; ".join(said) + ".")
-    return Table(f"The model {model}", ["symmetry", "finding", "error", "interval", "because"], rows, "\n".join(lines))
+        lines += ["Assumed, as --inputs and --output say nothing:", *(f"  {sentence}" for sentence in said)]
+    return Table(f"The model {model}", ["symmetry", "finding", "error", "because"], rows, "\n".join(lines))
