@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from erlangen.symmetrize import SoftEMLP
+from erlangen.groups import Hom
+from erlangen.symmetrize import SoftEMLP, equivariance_penalty
 from erlangen.symmetrize.penalty_tuner import tuned_strengths
-
-#: Strength of the decay of all weights, with penalties and without.
-DECAY = 1e-5
 
 
 class Penalised(nn.Module):
@@ -19,6 +19,7 @@ class Penalised(nn.Module):
 
     Args:
         network: the network.
+        homs: the candidates, as maps into the group of its representations.
         start: strength of every penalty until they are tuned; 0 for none.
         power: how much weaker a penalty becomes.
         steps: of the whole training.
@@ -26,31 +27,45 @@ class Penalised(nn.Module):
         every: steps between two looks at the distances.
     """
 
-    def __init__(self, network: SoftEMLP, start: float, power: float, steps: int, tune_at: float, every: int) -> None:
-        super().__init__()
-        self.network, self.start, self.power, self.every = network, start, power, every
-        self.tuned_at = max(1, round(tune_at * steps))
-        count = len(network.homs)
-        self.register_buffer("strengths", torch.full((count,), start, dtype=torch.float64))
-        self.register_buffer("least", torch.full((count,), torch.inf, dtype=torch.float64))
-        self.register_buffer("behind", torch.zeros((), dtype=torch.long))
-        # Twice the time of the tuning, so that weights have taken it in, but an end of the training in any case.
-        self.choose_from = min(2 * self.tuned_at, round(0.8 * steps))
-
     strengths: Tensor
     least: Tensor
     behind: Tensor
+
+    def __init__(
+        self,
+        network: SoftEMLP,
+        homs: Sequence[Hom],
+        start: float,
+        power: float,
+        steps: int,
+        tune_at: float,
+        every: int,
+    ) -> None:
+        super().__init__()
+        self.network, self.homs, self.start, self.power = network, tuple(homs), start, power
+        self.tuned_at = max(1, round(tune_at * steps))
+        self.every = max(1, min(every, self.tuned_at // 8))
+        self.register_buffer("strengths", torch.full((len(homs),), start, dtype=torch.float64))
+        self.register_buffer("least", torch.full((len(homs),), torch.inf, dtype=torch.float64))
+        self.register_buffer("behind", torch.zeros((), dtype=torch.long))
+        # Twice the time of the tuning, so that weights have taken it in, but an end of the training in any case.
+        self.choose_from = min(2 * self.tuned_at, round(0.8 * steps))
 
     def forward(self, x: Tensor) -> Tensor:
         """The answer, ``(samples, rep_in.dim)`` to ``(samples, rep_out.dim)``."""
         return self.network(x)
 
-    def penalty(self) -> Tensor:
+    def distances(self) -> Tensor:
+        """How far the linear maps are from commuting with each candidate, ``(candidates,)``."""
+        return equivariance_penalty(self.network, self.homs)
+
+    def penalty(self) -> Tensor | float:
         """What is added to the loss of this step; in training, time goes on by it."""
         if self.training:
             self._look()
-        total = self.network.penalty(self.strengths, weight_decay=DECAY)
-        return total + self.start * self.network.leak_penalty() if self.start else total
+        if not self.start:
+            return 0.0
+        return equivariance_penalty(self.network, self.homs, self.strengths) + self.start * self.network.leak_penalty()
 
     @torch.no_grad()
     def _look(self) -> None:
@@ -58,7 +73,7 @@ class Penalised(nn.Module):
         # The first half of the time until the tuning shows how penalties fall from where they started, not the data.
         noted = self.tuned_at / 2 <= now < self.tuned_at and now % self.every == 0
         if self.start and (noted or now == self.tuned_at):
-            self.least.copy_(torch.minimum(self.least, self.network.penalties().to(self.least)))
+            self.least.copy_(torch.minimum(self.least, self.distances().to(self.least)))
         if self.start and now == self.tuned_at:
             tuned = tuned_strengths(self.strengths.tolist(), self.least.tolist(), self.power)
             self.strengths.copy_(torch.tensor(tuned))

@@ -25,6 +25,8 @@ from erlangen.train import DivergedError, fit
 
 #: Steps between two validations, which are also looks at the distances.
 EVERY = 25
+#: Weight decay, with penalties and without.
+DECAY = 1e-5
 #: Test samples that are moved, at most.
 MOVED = 2000
 
@@ -156,19 +158,24 @@ def one_seed(config: Discovery, seed: int, tick: Tick) -> list[Trained]:
 
 
 def build(config: Discovery, problem: Problem, start: float, seed: int, total: int) -> Penalised:
-    """The network before its training. Without penalties, no candidate has a say in which products it is made of."""
+    """The network before its training.
+
+    It is made of products that turn with space, whatever the candidates are: contractions of vectors change under
+    stretches, but networks without them learn little else. So weights that stretches leave alone do not yet make a
+    network that they leave alone, and what is said of stretches rests on moved samples.
+    """
     samples = problem.samples
     space = samples.rep_in.group.matrix_dim
-    homs = [c.hom for c in problem.candidates] if start else [inclusion(O(space), GL(space))]
     network = SoftEMLP(
         samples.rep_in,
         samples.rep_out,
-        homs,
+        [inclusion(O(space), GL(space))],
         channels=config.channels,
         layers=config.layers,
         generator=torch.Generator().manual_seed(seed),
     )
-    return Penalised(network, start, config.power, total, config.tune_at, EVERY)
+    homs = [candidate.hom for candidate in problem.candidates]
+    return Penalised(network, homs, start, config.power, total, config.tune_at, EVERY)
 
 
 def loss(model: nn.Module, batch: Sequence[Tensor]) -> Tensor:
@@ -183,7 +190,7 @@ def metrics(model: nn.Module, batch: Sequence[Tensor]) -> Mapping[str, Tensor | 
     assert isinstance(model, Penalised)
     x, y = batch
     error = float((model(x) - y).square().mean())
-    distances = {f"R{i}": float(value) for i, value in enumerate(model.network.penalties())}
+    distances = {f"R{i}": float(value) for i, value in enumerate(model.distances())}
     return {"chosen": error if model.may_be_chosen else math.nan} | distances
 
 
@@ -204,6 +211,7 @@ def _trained(config: Discovery, problem: Problem, split: Split, start: float, se
             epochs=count,
             batch_size=config.batch_size,
             lr=config.lr,
+            weight_decay=DECAY,
             schedule="cosine",
             clip=1.0,
             seed=seed,
@@ -212,7 +220,7 @@ def _trained(config: Discovery, problem: Problem, split: Split, start: float, se
         )
     except DivergedError as error:
         raise DivergedError(f"strength {start:g} (seed {seed}): {str(error).partition(';')[0]}") from error
-    names = [candidate.name for candidate in problem.candidates] if start else []
+    names = [candidate.name for candidate in problem.candidates]
     inputs, wanted = (part[:MOVED].double() for part in split.test)
     network = model.network.cpu()
     violations = {
@@ -233,7 +241,7 @@ def _trained(config: Discovery, problem: Problem, split: Split, start: float, se
         own,
         (wanted - split.train[1].double().mean(0)).square().sum(1),
         violations,
-        dict(zip(names, model.strengths.tolist(), strict=True)) if start else {},
+        dict(zip(names, model.strengths.tolist(), strict=True)),
         {name: [float(row[f"val_R{i}"]) for row in fitted.history] for i, name in enumerate(names)},
         [per_epoch * (i + 1) for i in range(len(fitted.history))],
         fitted.processor_seconds if config.device == "cpu" else fitted.seconds,
