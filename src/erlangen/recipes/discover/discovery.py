@@ -66,10 +66,20 @@ def discover(config: Discovery) -> Result:
     )
     if config.out is not None:
         result.figures = {
-            FIGURE: "How far moved answers are from the answers, with intervals; distances of the weights from each "
-            "symmetry while they are learned (first seed); learned strengths (every seed)"
+            FIGURE: "How far moved answers are from the answers, and how their error grows, with intervals; distances "
+            "of the weights from each symmetry while they learn (first seed); learned strengths (every seed)"
         }
-        shown = [Shown(one.name, one.finding, one.evidence.error, one.evidence.error_interval) for one in found]
+        shown = [
+            Shown(
+                one.name,
+                one.finding,
+                one.evidence.error,
+                one.evidence.error_interval,
+                one.evidence.growth,
+                one.evidence.growth_interval,
+            )
+            for one in found
+        ]
         strengths = {one.name: one.strengths for one in found}
         draw(shown, config.out / FIGURE, by_start[soft][0], strengths)
     return result
@@ -173,7 +183,7 @@ def _table(found: Sequence[Found], problem: Problem, share: float) -> Table:
         f"Else approximate where the error is below {LARGE}, absent where it is above.",
         "Whole intervals have to be (95 %, over samples and seeds).",
         f"The network that is asked explains {share:.1%} of the variance.",
-        "Strength: of the penalty, learned: the largest is that of what weights kept best.",
+        "Strength: of the penalty, learned: the largest is that of what linear maps kept best.",
         *problem.samples.said,
         *(f"{one.name} is undecided: {one.reason}." for one in found if one.finding == "undecided"),
     ]

@@ -44,6 +44,7 @@ class Trained:
         strengths: at the end, by candidate.
         course: distances R by candidate, at each validation.
         steps: steps behind at each validation.
+        tuned_at: the step at which strengths were tuned.
         seconds: of training.
     """
 
@@ -55,6 +56,7 @@ class Trained:
     strengths: dict[str, float]
     course: dict[str, list[float]] = field(default_factory=dict)
     steps: list[int] = field(default_factory=list)
+    tuned_at: int = 0
     seconds: float = 0.0
 
 
@@ -244,6 +246,7 @@ def _trained(config: Discovery, problem: Problem, split: Split, start: float, se
         dict(zip(names, model.strengths.tolist(), strict=True)),
         {name: [float(row[f"val_R{i}"]) for row in fitted.history] for i, name in enumerate(names)},
         [per_epoch * (i + 1) for i in range(len(fitted.history))],
+        model.tuned_at,
         fitted.processor_seconds if config.device == "cpu" else fitted.seconds,
     )
 
