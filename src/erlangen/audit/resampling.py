@@ -15,8 +15,8 @@ _AT_ONCE = 4_000_000
 
 
 def ratio_interval(
-    above: Sequence[Float[Tensor, " samples"]],
-    below: Sequence[Float[Tensor, " samples"]],
+    above: Sequence[Float[Tensor, "_"]],
+    below: Sequence[Float[Tensor, "_"]],
     *,
     level: float = 0.95,
     seed: int = 0,

@@ -39,25 +39,28 @@ class Violation:
     @property
     def error(self) -> float:
         """The relative error: 0 where the symmetry is kept, about 1 where moved answers say nothing of the answers."""
-        return relative_error([self])[0]
+        return relative_error([self])
 
     def interval(self, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
         """Where the error lies if other samples of the kind are taken, by bootstrap."""
-        low, high = relative_error([self], level, seed)[1]
-        return low, high
+        return error_interval([self], level, seed)
 
 
-def relative_error(found: list[Violation], level: float = 0.95, seed: int = 0) -> tuple[float, tuple[float, float]]:
-    r"""The relative error, the root of :math:`\langle|T f - f|^2\rangle / \langle chance\rangle`, and its interval.
+def relative_error(found: Sequence[Violation]) -> float:
+    r"""The root of :math:`\langle|T f - f|^2\rangle / \langle chance\rangle`.
 
     Several violations are those of several seeds, which count alike. Answers that never vary break nothing: 0.
     """
-    above, below = [one.broken for one in found], [one.chance for one in found]
-    total = sum(float(one.mean()) for one in below)
-    if total == 0:
-        return 0.0, (0.0, 0.0)
-    low, high = ratio_interval(above, below, level=level, seed=seed)
-    return (sum(float(one.mean()) for one in above) / total) ** 0.5, (low**0.5, high**0.5)
+    below = sum(float(one.chance.mean()) for one in found)
+    return (sum(float(one.broken.mean()) for one in found) / below) ** 0.5 if below else 0.0
+
+
+def error_interval(found: Sequence[Violation], level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """The interval of :func:`relative_error`, by bootstrap over samples, and seeds if there are several."""
+    if not any(bool(one.chance.any()) for one in found):
+        return 0.0, 0.0
+    low, high = ratio_interval([one.broken for one in found], [one.chance for one in found], level=level, seed=seed)
+    return low**0.5, high**0.5
 
 
 def measure_violation(

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from erlangen.audit import ratio_interval
+from erlangen.audit import Violation, ratio_interval
 from erlangen.audit.discovery import LARGE, Finding
-from erlangen.audit.violation import relative_error
+from erlangen.audit.violation import error_interval, relative_error
 from erlangen.recipes.discover.drawing import Shown, draw
 from erlangen.recipes.discover.rule import HIDDEN, TOLERATED, Evidence, judge
 from erlangen.recipes.discover.settings import Discovery
@@ -114,14 +114,18 @@ def total(seeds: Sequence[Tensor]) -> float:
 def evidence(name: str, runs: Sequence[Trained]) -> Evidence:
     """What the networks of all seeds say about a candidate."""
     violations = [one.violations[name] for one in runs]
-    own, moved = [one.own for one in violations], [one.moved for one in violations]
-    pairs = [(a, b) for a, b in zip(moved, own, strict=True) if a is not None and b is not None]
-    above, below = [a for a, _ in pairs], [b for _, b in pairs]
-    error, interval = relative_error(violations)
-    growth = total(above) / total(below)
-    low, high = ratio_interval(above, below)
-    hidden = (max(high - 1, 0.0) * total(below) / (total([one.chance for one in violations]) or 1.0)) ** 0.5
-    return Evidence(error, interval, growth, (low, high), hidden)
+    moved, own = _squared_errors(violations)
+    low, high = ratio_interval(moved, own)
+    hidden = (max(high - 1, 0.0) * total(own) / (total([one.chance for one in violations]) or 1.0)) ** 0.5
+    return Evidence(
+        relative_error(violations), error_interval(violations), total(moved) / total(own), (low, high), hidden
+    )
+
+
+def _squared_errors(violations: Sequence[Violation]) -> tuple[list[Tensor], list[Tensor]]:
+    """Of moved samples, and of the samples themselves, for each seed."""
+    pairs = [(one.moved, one.own) for one in violations if one.moved is not None and one.own is not None]
+    return [moved for moved, _ in pairs], [own for _, own in pairs]
 
 
 def _found(name: str, asked: Sequence[Trained], soft: Sequence[Trained]) -> Found:
@@ -151,9 +155,10 @@ def _metrics(
 ) -> dict[str, list[float]]:
     metrics: dict[str, list[float]] = {}
     for one in found:
-        single = [evidence(one.name, [run]) for run in asked]
-        metrics[f"{one.name} error"] = [each.error for each in single]
-        metrics[f"{one.name} growth"] = [each.growth for each in single]
+        violations = [run.violations[one.name] for run in asked]
+        metrics[f"{one.name} error"] = [each.error for each in violations]
+        pairs = zip(*_squared_errors(violations), strict=True)
+        metrics[f"{one.name} growth"] = [float(moved.mean() / own.mean()) for moved, own in pairs]
         metrics[f"{one.name} strength"] = one.strengths
         for name, (low, high) in (("error", one.evidence.error_interval), ("growth", one.evidence.growth_interval)):
             metrics |= {f"{one.name} {name} low": [low], f"{one.name} {name} high": [high]}

@@ -135,6 +135,7 @@ def _from_arrays(where: str, arrays: Mapping[str, Any], target: str | None) -> R
     x, y = (_numbers(where, name, arrays[name]) for name in ("x", wanted))
     if len(x) != len(y):
         raise ValueError(f"{where}: as many rows in 'x' as in {wanted!r}, got {len(x)} and {len(y)}")
+    _require_something(where, y)
     return Raw(where, (x, y), unused=tuple(str(name) for name in arrays if name not in ("x", wanted)))
 
 
@@ -166,7 +167,15 @@ def _from_clouds(where: str, records: Any, target: str) -> Raw:
     counts = [len(cloud.pos) for cloud in clouds.clouds]
     if min(counts) != max(counts):
         raise ValueError(f"{where}: clouds of equally many points, got from {min(counts)} to {max(counts)}")
+    _require_something(where, torch.stack([cloud.target for cloud in clouds.clouds]))
     return Raw(where, clouds=clouds, unused=clouds.unused)
+
+
+def _require_something(where: str, y: Tensor) -> None:
+    if len(y) < LEAST:
+        raise ValueError(f"{where}: at least {LEAST} samples, to learn from, to choose by and to test, got {len(y)}")
+    if y.numel() == 0 or bool((y == y[:1]).all()):
+        raise ValueError(f"{where}: something to learn, got the same answer everywhere")
 
 
 def describe(raw: Raw, dim: int, inputs: str | None, output: str | None) -> Samples:
@@ -196,17 +205,9 @@ def describe(raw: Raw, dim: int, inputs: str | None, output: str | None) -> Samp
             raise ValueError(
                 f"{flag}: {in_words(rep)} are {rep.dim} numbers, but {raw.name} has {array.shape[1]} for each sample"
             )
-    _require_something(raw.name, x, y, rep_in)
-    return Samples(raw.name, x, y, rep_in, rep_out, tuple(said))
-
-
-def _require_something(where: str, x: Tensor, y: Tensor, rep_in: Representation) -> None:
-    if len(x) < LEAST:
-        raise ValueError(f"{where}: at least {LEAST} samples, to learn from, to choose by and to test, got {len(x)}")
     if all(isinstance(part, Scalar) for _, part in rep_in.parts):
         raise ValueError(f"--inputs: {in_words(rep_in)}, which no group moves; say what is a vector")
-    if bool((y == y[:1]).all()):
-        raise ValueError(f"{where}: something to learn, got the same answer everywhere")
+    return Samples(raw.name, x, y, rep_in, rep_out, tuple(said))
 
 
 def _in_words(flag: str, words: str, dim: int) -> Representation:
