@@ -168,6 +168,16 @@ def test_a_killed_discovery_goes_on_to_the_same_numbers(folder, capsys):
     assert "complete already" not in capsys.readouterr().out
 
 
+def test_other_candidates_do_not_go_on(folder, capsys):
+    command = ["discover", "--data", "my.npz", *QUICK, "--out", "out"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("erlangen.train.remove_trainings", lambda folder: None)
+        assert main([*command, "--groups", "SO(3)"]) == 0
+    (folder / "out" / "result.json").unlink()
+    assert main([*command, "--groups", "O(3)", "--resume"]) == 2
+    assert "belongs to a training with other settings" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- a trained model alone
 
 

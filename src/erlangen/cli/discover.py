@@ -45,7 +45,8 @@ and 'SO(3)*Scaling' turns and stretches. How numbers move is said in words: scal
 
 what is said of data (95 % intervals, over test samples and seeds):
 {rule}
-A model is exact where the audit finds rounding alone, approximate or absent by its relative error.
+Where moved samples are like none of the data, a symmetry that is kept may look broken. A model is exact where the audit
+finds rounding alone, approximate or absent by its relative error.
 
 in my_file.py, for --model: def make(): return MyModel(), (torch.randn(64, 5, 3), torch.randn(64, 5))
 

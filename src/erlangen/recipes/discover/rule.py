@@ -11,6 +11,9 @@ for a sample that is moved by a random element of the group, moved back:
 From the upper end of the growth follows what may be *hidden*: the largest relative error of the data's own law that
 would have left no more trace.
 
+Both take moved samples for samples as they might be. Where they are like none of the data (upright clouds laid on their
+side), the network is asked for what it never learned, and a symmetry that is kept may look broken, not the other way.
+
 The network that is asked is the one that predicts best on the samples for validation, of several that were trained with
 penalties of different strength, and without any: a penalty that hides what breaks a symmetry is paid for in error.
 """

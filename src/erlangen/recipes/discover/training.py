@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -180,8 +180,14 @@ def build(config: Discovery, problem: Problem, start: float, seed: int, total: i
     return Penalised(network, homs, start, config.power, total, config.tune_at, EVERY)
 
 
-def loss(model: nn.Module, batch: Sequence[Tensor]) -> Tensor:
-    """Mean squared error, and the penalties."""
+def loss(model: nn.Module, batch: Sequence[Tensor], about: str = "") -> Tensor:
+    """Mean squared error, and the penalties.
+
+    Args:
+        model: the network with its penalties.
+        batch: inputs and answers.
+        about: what else decides the numbers: a training that was interrupted goes on only where it is the same.
+    """
     assert isinstance(model, Penalised)
     x, y = batch
     return (model(x) - y).square().mean() + model.penalty()
@@ -205,7 +211,7 @@ def _trained(config: Discovery, problem: Problem, split: Split, start: float, se
         fitted = fit(
             model,
             (x.repeat(often, 1), y.repeat(often, 1)),
-            loss,
+            partial(loss, about=_about(config, problem)),
             val_data=split.validation,
             val_batch_size=len(split.validation[0]),
             metrics=metrics,
@@ -249,6 +255,11 @@ def _trained(config: Discovery, problem: Problem, split: Split, start: float, se
         model.tuned_at,
         fitted.processor_seconds if config.device == "cpu" else fitted.seconds,
     )
+
+
+def _about(config: Discovery, problem: Problem) -> str:
+    names = ", ".join(candidate.name for candidate in problem.candidates)
+    return f"{names}; power {config.power:g}, tuned at {config.tune_at:g}; {problem.samples}"
 
 
 def promise(samples: Samples, candidate: Candidate) -> Symmetry:
