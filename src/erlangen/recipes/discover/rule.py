@@ -28,7 +28,7 @@ from erlangen.audit.discovery import LARGE, Finding, size_of_error
 TOLERATED = 1.1
 #: The largest relative error that may hide behind an exact symmetry: half of what makes it absent.
 HIDDEN = LARGE / 2
-#: Of what varies in the answers the network has to explain so much, or nothing is said.
+#: Of what varies in the answers the network has to explain so much, or nothing is said to be kept.
 EXPLAINED = 0.5
 
 Interval = tuple[float, float]
@@ -38,7 +38,8 @@ RULE = f"""\
                its growth no more than a relative error of {HIDDEN} could hide
   approximate  it grows, but the relative error is below {LARGE}: less than a tenth of what varies breaks the symmetry
   absent       it grows, and the relative error is above {LARGE}
-  undecided    an interval holds its limit, or the network explains less than {EXPLAINED:.0%} of the variance
+  undecided    an interval holds its limit; or nothing is seen, by a network that explains less than {EXPLAINED:.0%} of
+               the variance
 """
 
 
@@ -75,15 +76,14 @@ def judge(evidence: Evidence, explained: float) -> tuple[Finding, str]:
     >>> judge(Evidence(0.7, (0.6, 0.8), 9.0, (7.0, 11.0), 0.8), 0.9)[0]
     'absent'
     """
+    low, high = evidence.growth_interval
+    finding: Finding = size_of_error(evidence.error_interval) if low > TOLERATED else "undecided"
+    if finding == "absent":  # what grows is seen, however little else the network has learned
+        return finding, "the error grows"
     if not explained >= EXPLAINED:
         return "undecided", f"the network explains {max(explained, 0.0):.0%} of the variance only"
-    low, high = evidence.growth_interval
     if low > TOLERATED:
-        finding = size_of_error(evidence.error_interval)
-        return (
-            finding,
-            f"the error grows{f', and the relative error is about {LARGE}' if finding == 'undecided' else ''}",
-        )
+        return finding, "the error grows" + (f", and the relative error is about {LARGE}" * (finding == "undecided"))
     if evidence.hidden <= HIDDEN:
         return "exact", f"the error does not grow; at most {evidence.hidden:.2g} is hidden"
     return "undecided", f"the error may grow, by a factor from {low:.2g} to {high:.2g}"
