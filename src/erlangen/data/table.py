@@ -46,6 +46,21 @@ SOURCES: dict[str, Source] = {
         folder="mnist/MNIST/raw",
         files=("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
     ),
+    "affnist": Source(
+        summary="affNIST: digits in a frame of 40 x 40, in the middle of it, and moved by affine maps",
+        publisher="https://www.cs.toronto.edu/~tijmen/affNIST (32x, MATLAB files in zips)",
+        folder="affnist",
+        files=tuple(
+            f"32x/{name}.mat.zip"
+            for name in ("just_centered/training", "just_centered/test", "transformed/validation", "transformed/test")
+        ),
+    ),
+    "homnist": Source(
+        summary="homNIST: test digits in a frame of 40 x 40, moved by homographies",
+        publisher="the code of MacDonald, Ramasinghe, Lucey, Enabling Equivariance for Arbitrary Lie Groups, 2022",
+        folder="homnist",
+        files=("homNIST_test.mat",),
+    ),
     "graph8c": Source(
         summary="all 11117 connected graphs on eight nodes",
         publisher="https://github.com/omri1348/Frame-Averaging (graph_separation/dataset/graph8c/raw); "
