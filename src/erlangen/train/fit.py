@@ -113,8 +113,8 @@ def fit(
             ``functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9)``.
         lr: Learning rate of an optimizer by name.
         weight_decay: Weight decay of an optimizer by name.
-        schedule: Factor of the learning rate at each step: ``"cosine"`` or ``"linear"`` (both from 1 to 0), or a
-            function of the fraction of all ``epochs`` that is done, in [0, 1).
+        schedule: Factor of the learning rate at each step: ``"cosine"`` or ``"linear"`` (both from 1 to 0),
+            ``"one-cycle"`` (up, then down), or a function of the fraction of all ``epochs`` that is done, in [0, 1).
         clip: Largest norm of the gradient over all parameters.
         patience: Stops after so many validations in a row without a better one.
         seed: Of batches and global random numbers. The weights the model begins with are the caller's.

@@ -27,6 +27,7 @@ from erlangen.recipes.lcm.settings import Config
 from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
 from erlangen.train import fit
+from erlangen.train.optimizers import one_cycle
 
 NAME = "second-minimum"
 SIZES = (4, 8, 16, 32, 64)
@@ -162,22 +163,6 @@ def loss(network: nn.Module, batch: Any, weight: float, warm: int) -> Tensor:
     if network.training:
         steps += 1
     return error + weight * min(1.0, float(steps) / warm) * inputs.associativity_loss(TRIPLES)
-
-
-def one_cycle(done: float) -> float:
-    """Up from a 25th in the first three tenths, then down to nothing, both along a cosine.
-
-    >>> [round(one_cycle(done), 2) for done in (0.0, 0.3, 0.65, 1.0)]
-    [0.04, 1.0, 0.5, 0.0]
-    """
-    rise = 0.3
-    if done < rise:
-        return 1 / 25 + (1 - 1 / 25) * _ease(done / rise)
-    return 1 - _ease((done - rise) / (1 - rise))
-
-
-def _ease(part: float) -> float:
-    return 0.5 - 0.5 * float(torch.cos(torch.tensor(torch.pi * part, dtype=torch.float64)))
 
 
 def _train(name: str, network: nn.Module, train: Sets, config: Config, seed: int, tick: Tick) -> float:
