@@ -100,6 +100,12 @@ CATALOG: tuple[Entry, ...] = (
         extras=("recipes", "graphs"),
         paper="Ong, Veličković, Learnable Commutative Monoids for Graph Neural Networks, 2022",
     ),
+    Entry(
+        "lie-decomposition",
+        "Convolutions on SL(2) and GL+(2): digits moved by affine maps and homographies, and what samples cost",
+        ("random-kernels", "equivariance-error", "affine-digits", "homographies"),
+        paper="Mironenco, Forre, Lie Group Decompositions for Equivariant Neural Networks, 2024",
+    ),
 )
 
 
