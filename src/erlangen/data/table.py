@@ -117,6 +117,14 @@ SOURCES: dict[str, Source] = {
         ),
         licence="free for research",
     ),
+    "waymo-tracks": Source(
+        summary="tracks of vehicles exported from the Waymo Open Motion Dataset: arrays (tracks, 12, 3) of metres, the "
+        "positions at every second of the first 24 steps",
+        publisher="https://waymo.com/open (motion, tf_example; after registration), exported by you",
+        folder="waymo/tracks",
+        files=("training.npy", "validation.npy", "test.npy"),
+        licence="non-commercial",
+    ),
     **{
         name.lower(): Source(
             summary=summary,

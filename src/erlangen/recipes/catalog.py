@@ -106,6 +106,12 @@ CATALOG: tuple[Entry, ...] = (
         ("random-kernels", "equivariance-error", "affine-digits", "homographies"),
         paper="Mironenco, Forre, Lie Group Decompositions for Equivariant Neural Networks, 2024",
     ),
+    Entry(
+        "soft-equivariance",
+        "A penalty for each candidate symmetry, tuned once: which of them hold, and what it is worth to know",
+        ("convex",),
+        paper="Kim, Lee, Yang, Lee, Regularizing Towards Soft Equivariance Under Mixed Symmetries, 2023",
+    ),
 )
 
 
