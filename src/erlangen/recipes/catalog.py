@@ -109,7 +109,7 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "soft-equivariance",
         "A penalty for each candidate symmetry, tuned once: which of them hold, and what it is worth to know",
-        ("convex",),
+        ("convex", "inertia", "cosine", "roads"),
         paper="Kim, Lee, Yang, Lee, Regularizing Towards Soft Equivariance Under Mixed Symmetries, 2023",
     ),
 )

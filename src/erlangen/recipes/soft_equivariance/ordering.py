@@ -1,9 +1,9 @@
-"""What is said of all seeds together: in how many of them something is in the claimed order."""
+"""Which symmetry stands out: the kept one beside the others of a seed, and in how many seeds it is in front."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 LEAST_SEEDS = 5
 MOST = 0.79
@@ -17,3 +17,17 @@ def share(found: Sequence[bool]) -> list[float]:
     ([0.8], [nan])
     """
     return [sum(found) / len(found) if len(found) >= LEAST_SEEDS else math.nan]
+
+
+def beside(metrics: Mapping[str, float], prefix: str, kept: str, candidates: Iterable[str]) -> dict[str, float]:
+    """The least error and the largest strength of all candidates but the one that is kept.
+
+    >>> metrics = {"soft_xy": 0.1, "soft_yz": 0.5, "soft_strength_xy": 1.0, "soft_strength_yz": 0.2}
+    >>> beside(metrics, "soft", "xy", ["xy", "yz"])
+    {'soft_least_other': 0.5, 'soft_largest_other': 0.2}
+    """
+    others = [name for name in candidates if name != kept]
+    return {
+        f"{prefix}_least_other": min(metrics[f"{prefix}_{name}"] for name in others),
+        f"{prefix}_largest_other": max(metrics[f"{prefix}_strength_{name}"] for name in others),
+    }
