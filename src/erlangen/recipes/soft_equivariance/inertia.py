@@ -62,7 +62,7 @@ CLAIMS = (
     _claim("rpp", "It has a smaller error than a residual pathway prior for O(3).", "soft", "rpp"),
     _claim("hard", "It has a smaller error than the network that keeps all of O(3).", "soft", "wrong"),
     _claim(
-        "x-order", "Where the x axis is singled out, O(2) in yz gets the largest strength, in four of five seeds or more.",
+        "x-order", "Where the x axis is singled out, O(2) in yz gets the largest strength, in four of five seeds.",
         "x_ordered", 0.0, MOST, relation=">", form="difference", required_seeds=1,
     ),
     _claim(
@@ -105,7 +105,7 @@ def run(config: Config) -> Findings:
     if config.out is not None:
         findings.figures = {
             "inertia.png": "Violations of each candidate and its strength over the training of the soft network (a "
-            "line for each seed), errors, and how far every trained network is from each symmetry (mean and range over seeds)"
+            "line for each seed), errors, and how far every network is from each symmetry (mean and range over seeds)"
         }
         _draw(outcomes, metrics, config.out / "inertia.png")
     return findings
