@@ -169,7 +169,7 @@ def _table(metrics: dict[str, list[float]], outcome: Outcome, config: Config, ke
 
 
 def _found_table(metrics: dict[str, list[float]]) -> Table:
-    rows = [
+    rows: list[list[Any]] = [
         [kept, symmetry, *(f"{mean(metrics, f'{kept}_{what}_{symmetry}'):.3g}" for what in WHAT)]
         for kept in KEPT
         for symmetry in TURNS_AND_SCALE

@@ -34,7 +34,7 @@ class Learned:
         metrics: ``""`` is the error of the test; others are named after what they measure.
         weights: Number of parameters.
         steps: Steps at which the network was looked at.
-        course: Violations and strengths at these steps, by candidate.
+        course: The error on the validation at these steps; of a soft network violations and strengths.
     """
 
     metrics: dict[str, float]
@@ -81,8 +81,8 @@ def learn(
     )
     network = learner.network.cpu()
     with torch.no_grad():
-        error = score(network(task.test[0]), task.test[1])
-    found = {"": error, "_seconds": fitted.processor_seconds, "_epoch": fitted.best_epoch / len(fitted.history)}
+        error, learned = (score(network(x), y) for x, y in (task.test, task.train))
+    found = {"": error, "_train": learned, "_seconds": fitted.processor_seconds, "_epoch": fitted.best_epoch / len(fitted.history)}
     found |= {f"_{symmetry}": value for symmetry, value in broken(network, task, seed).items()}
     found |= {f"_{note}": value for note, value in learner.notes().items()}
     if isinstance(learner, Soft):
@@ -91,7 +91,7 @@ def learn(
     course = {
         key.removeprefix("val_"): [float(row[key]) for row in fitted.history]
         for key in fitted.history[0]
-        if key.startswith(("val_violation_", "val_strength_"))
+        if key.startswith(("val_error", "val_violation_", "val_strength_"))
     }
     steps = [per_epoch * (i + 1) for i in range(len(fitted.history))]
     return Learned(found, sum(p.numel() for p in network.parameters()), steps, course)

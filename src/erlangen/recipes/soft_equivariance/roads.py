@@ -162,7 +162,9 @@ def _table(metrics: dict[str, list[float]], outcome: Outcome, config: Config) ->
 
 def _found_table(metrics: dict[str, list[float]]) -> Table:
     what = ("soft", "soft_strength", "soft_tuned_at", "soft_violation", "soft_relative")
-    rows = [[f"O(2) in {g}", *(f"{mean(metrics, f'{name}_{g}'):.3g}" for name in what)] for g in PLANES]
+    rows: list[list[Any]] = [
+        [f"O(2) in {g}", *(f"{mean(metrics, f'{name}_{g}'):.3g}" for name in what)] for g in PLANES
+    ]
     note = (
         "Means over seeds. Violation: the least recent one when strengths were tuned, and at the end; relative: at the "
         "end, over the squared norm of all linear maps."
