@@ -92,19 +92,22 @@ def motions(tracks: Positions) -> Motion:
     return Motion(centred[:, :KNOWN], centred[:, KNOWN:])
 
 
-def spread(motion: Motion, per_axis: bool = False) -> Float[Tensor, " 3"]:
-    """The deviation of coordinates, the unit in which a network sees them.
+def spread(vectors: Float[Tensor, "tracks points 3"], per_axis: bool = False) -> Float[Tensor, " 3"]:
+    """The root mean square of coordinates, the unit in which a network sees them.
 
     Args:
-        motion: Tracks to learn from.
+        vectors: Positions, or differences of positions, of tracks to learn from.
         per_axis: One number for each axis, which makes height as large as the rest, and which rotations do not keep;
             by default one number for all, thrice.
 
     Raises:
         ValueError: If an axis has no spread.
+
+    >>> spread(torch.tensor([[[3.0, 4.0, 5.0]]]), per_axis=True)
+    tensor([3., 4., 5.])
     """
-    both = torch.cat(motion, 1).flatten(0, 1)
-    found = both.square().mean(0) if per_axis else both.square().mean().expand(3)
+    square = vectors.flatten(0, 1).square()
+    found = square.mean(0) if per_axis else square.mean().expand(3)
     if not bool((found > 0).all()):
-        raise ValueError("spread(motion): positions that differ along each axis, got tracks that stand still")
+        raise ValueError("spread(vectors): vectors that have some size along each axis, got tracks that stand still")
     return found.sqrt()

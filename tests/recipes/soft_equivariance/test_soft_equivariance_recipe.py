@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from erlangen.data.hilly_roads import hilly_roads
 from erlangen.data.modified_inertia import bodies
+from erlangen.data.tracks import motions
 from erlangen.groups import O, Vector
 from erlangen.recipes import ConfigError
 from erlangen.recipes.soft_equivariance import Config, convex, cosine, inertia, roads, run
@@ -64,9 +66,10 @@ def test_exported_tracks_can_be_learned_from(tmp_path):
         np.save(folder / f"{part}.npy", steps)
     config = Config(size="smoke", roads_tracks="waymo", roads_unit="per-axis", data=tmp_path)
     task, unit = roads.make_task(config, 0)
-    assert len(task.train[0]) <= 40 and task.train[0].shape[1] == 18 and len(set(unit.tolist())) == 3
-    both = torch.cat([part.unflatten(1, (6, 3)) for part in task.train], 1)
-    torch.testing.assert_close(both.square().mean((0, 1)), torch.ones(3), atol=1e-4, rtol=0)
+    x, y = task.train
+    assert len(x) <= 40 and x.shape[1] == 15 and len(set(unit.tolist())) == 3
+    for part in (x[:, :3, None].mT, x[:, 3:].unflatten(1, (4, 3)), y.unflatten(1, (6, 3))):
+        torch.testing.assert_close(part.square().mean((0, 1)), torch.ones(3), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("wrong", [{"convex_samples": 0}, {"inertia_lr": 0.0}, {"roads_strength": -1.0},
@@ -136,15 +139,17 @@ def test_flat_triples_and_their_flat_answer(kept):
     assert all((value < 1e-12) == (name == kept) for name, value in found.items())
 
 
-def test_distances_are_in_metres():
-    task, unit = roads.make_task(Config(size="smoke"), 0)
-    x, y = task.test
-    assert roads.displacement(y, y, unit) == 0
-    moved = (y.unflatten(1, (6, 3)) + torch.tensor([3.0, 0.0, 4.0]) / unit).flatten(1).float()
-    assert roads.displacement(moved, y, unit) == pytest.approx(5, rel=1e-5)
-    straight = roads.motion_at_one_speed(torch.arange(6.0)[:, None].expand(6, 3).reshape(1, 18))
-    assert straight.tolist() == torch.arange(6.0, 12.0)[:, None].expand(6, 3).reshape(1, 18).tolist()
-    assert roads.displacement(roads.motion_at_one_speed(x), y, unit) < 2
+def test_what_networks_see_of_a_track_and_distances_in_metres():
+    tracks = hilly_roads(10, seeded(), torch.float64)
+    speed, bends, misses = roads.seen(motions(tracks))
+    straight = tracks[:, :1] + speed * torch.arange(12.0)[:, None]
+    torch.testing.assert_close(straight[:, 5], tracks[:, 5])
+    torch.testing.assert_close(straight[:, 1:5] + bends, tracks[:, 1:5])
+    torch.testing.assert_close(straight[:, 6:] + misses, tracks[:, 6:])
+    unit = torch.tensor([0.1, 0.2, 0.3]).double()
+    y = (misses / unit).flatten(1)
+    moved = ((misses + torch.tensor([3.0, 0.0, 4.0])) / unit).flatten(1)
+    assert roads.displacement(y, y, unit) == 0 and roads.displacement(moved, y, unit) == pytest.approx(5)
 
 
 # ---------------------------------------------------------------- learning

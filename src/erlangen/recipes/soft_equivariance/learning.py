@@ -82,7 +82,12 @@ def learn(
     network = learner.network.cpu()
     with torch.no_grad():
         error, learned = (score(network(x), y) for x, y in (task.test, task.train))
-    found = {"": error, "_train": learned, "_seconds": fitted.processor_seconds, "_epoch": fitted.best_epoch / len(fitted.history)}
+    found = {
+        "": error,
+        "_train": learned,
+        "_seconds": fitted.processor_seconds,
+        "_epoch": fitted.best_epoch / len(fitted.history),
+    }
     found |= {f"_{symmetry}": value for symmetry, value in broken(network, task, seed).items()}
     found |= {f"_{note}": value for note, value in learner.notes().items()}
     if isinstance(learner, Soft):

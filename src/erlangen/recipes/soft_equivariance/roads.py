@@ -3,6 +3,10 @@
 Six positions in, the six that follow out, a fifth of a second apart. Nothing changes when a track is turned or mirrored
 about the vertical; gravity, which keeps vehicles on roads, does not let any other plane be turned. Tracks come from a
 generator, or from an export of the Waymo Open Motion Dataset (``roads_tracks``).
+
+Networks see the speed and by how much the track bends, and predict by how much what follows misses the straight line:
+all of these turn and mirror with the track, and are of the same size, while positions differ by what bends add to them
+in the third digit.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from torch import Tensor
 
 from erlangen.data import MissingDataError
 from erlangen.data.hilly_roads import hilly_roads
-from erlangen.data.tracks import KNOWN, PARTS, load_waymo_tracks, motions, moving
+from erlangen.data.tracks import KNOWN, PARTS, Motion, load_waymo_tracks, motions, moving
 from erlangen.data.tracks import spread as unit_of
 from erlangen.groups import O, Vector
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
@@ -106,14 +110,13 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
         learned = learn(arm, task, training(config), config, seed, tick, (NAME, name), score)
         outcome.learned[name] = learned
         outcome.metrics |= {f"{name}{key}": value for key, value in learned.metrics.items()}
-    straight = motion_at_one_speed(task.test[0])
-    outcome.metrics["straight"] = displacement(straight, task.test[1], unit)
+    outcome.metrics["straight"] = displacement(torch.zeros_like(task.test[1]), task.test[1], unit)
     outcome.metrics |= beside(outcome.metrics, "soft", "xy", PLANES)
     return outcome
 
 
 def make_task(config: Config, seed: int) -> tuple[Task, Tensor]:
-    """Tracks of a seed as flat inputs and outputs, in units of their deviation, and that unit in metres."""
+    """Tracks of a seed as flat inputs and outputs, and the unit of outputs in metres."""
     sizes = (config.roads_train, config.roads_tests, config.roads_tests)
     generator = torch.Generator().manual_seed(seed)
     found = []
@@ -124,24 +127,35 @@ def make_task(config: Config, seed: int) -> tuple[Task, Tensor]:
             tracks = load_waymo_tracks(part, config.data)
             tracks = tracks[moving(tracks)]
             tracks = tracks[torch.randperm(len(tracks), generator=generator)[:size]]
-        found.append(motions(tracks))
-    unit = unit_of(found[0], per_axis=config.roads_unit == "per-axis")
-    parts = [tuple((part / unit).flatten(1).float() for part in motion) for motion in found]
-    rep = KNOWN * Vector(O(3))
-    return Task(rep, rep, PLANES, *parts), unit
+        found.append(seen(motions(tracks)))
+    units = [unit_of(vectors, per_axis=config.roads_unit == "per-axis") for vectors in found[0]]
+    parts = []
+    for vectors in found:
+        speed, bends, misses = ((v / unit).flatten(1).float() for v, unit in zip(vectors, units, strict=True))
+        parts.append((torch.cat([speed, bends], 1), misses))
+    vector = Vector(O(3))
+    return Task((KNOWN - 1) * vector, KNOWN * vector, PLANES, *parts), units[-1]
+
+
+def seen(motion: Motion) -> tuple[Tensor, Tensor, Tensor]:
+    """What networks see of motions, and what they predict, in metres.
+
+    Returns:
+        speed: The way from each known position to the next, on average, ``(tracks, 1, 3)``.
+        bends: By how much known positions, but the first and the last, miss the line between these, ``(tracks, 4, 3)``.
+        misses: By how much those that follow miss the line as it goes on, ``(tracks, 6, 3)``.
+    """
+    first, last = motion.past[:, :1], motion.past[:, -1:]
+    speed = (last - first) / (KNOWN - 1)
+    steps = torch.arange(2 * KNOWN).to(speed)[:, None]
+    missed = torch.cat(motion, 1) - first - speed * steps
+    return speed, missed[:, 1 : KNOWN - 1], missed[:, KNOWN:]
 
 
 def displacement(predicted: Tensor, true: Tensor, unit: Tensor) -> float:
     """The mean distance between predicted and true positions, in metres."""
     apart = (predicted - true).double().unflatten(-1, (KNOWN, 3)) * unit
     return float(apart.norm(dim=-1).mean())
-
-
-def motion_at_one_speed(x: Tensor) -> Tensor:
-    """Where vehicles would be if they went on straight, at the mean velocity so far."""
-    past = x.unflatten(-1, (KNOWN, 3))
-    speed = (past[:, -1:] - past[:, :1]) / (KNOWN - 1)
-    return (past[:, -1:] + speed * torch.arange(1, KNOWN + 1).to(x)[:, None]).flatten(1)
 
 
 def _table(metrics: dict[str, list[float]], outcome: Outcome, config: Config) -> Table:
