@@ -74,7 +74,7 @@ def test_exported_tracks_can_be_learned_from(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"convex_samples": 0}, {"inertia_lr": 0.0}, {"roads_strength": -1.0},
                                    {"cosine_break": math.inf}, {"roads_tracks": "mine"}, {"roads_unit": "metre"},
-                                   {"inertia_steps": 0}])  # fmt: skip
+                                   {"inertia_steps": 0}, {"inertia_decay": -1.0}, {"roads_init": "zero"}])  # fmt: skip
 def test_settings_without_meaning_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Config(**wrong)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
@@ -42,6 +42,7 @@ class Training:
         steps: Steps of the optimizer.
         batch: Samples per step.
         lr: Learning rate at the start; half a cosine leads to zero.
+        lr_of: Other learning rates of some arms, by name.
         decay: Weight decay.
         channels: Size of hidden features of networks on tensors.
         width: Size of hidden layers of the plain network.
@@ -58,6 +59,7 @@ class Training:
     channels: int
     width: int
     strength: float
+    lr_of: Mapping[str, float] = field(default_factory=dict)
     power: float = 2.0
     init: str = "orthogonal"
     record: int = 50
@@ -242,7 +244,7 @@ the mixed prior was told the wrong plane."""
 SCALE_ARMS = {
     "mlp": Arm("plain", plain),
     "turning": Arm("hard, SO(3)", hard("SO(3)")),
-    "rpp": Arm("residual, SO(3) and scale", residual("SO(3)*Scaling"), decays=False),
+    "rpp": Arm("residual, SO(3)", residual("SO(3)"), decays=False),
     "soft": Arm("soft", soft),
 }
 """Where candidates are rotations and changes of scale. There is no hard network that keeps scale, for it would be a

@@ -55,7 +55,7 @@ def learn(
         config: Where the training is kept, and on what it runs.
         seed: Of first weights and batches.
         tick: Called once per step.
-        name: What tells this training from the recipe's others.
+        name: What tells this training from the recipe's others; the arm's name is last.
         score: The error of a prediction, reported on the test.
     """
     learner = arm.build(task, training, torch.Generator().manual_seed(seed)).to(config.device)
@@ -72,7 +72,7 @@ def learn(
         monitor="val_eligible",
         epochs=max(1, round(training.steps / per_epoch)),
         batch_size=training.batch,
-        lr=training.lr,
+        lr=training.lr_of.get(name[-1], training.lr),
         weight_decay=arm.decays * training.decay,
         schedule="cosine",
         seed=seed,
