@@ -29,7 +29,7 @@ class Config(BaseConfig):
     inertia_break: float = option("what the column is multiplied by, less one: -1 takes it away", -1.0)
     inertia_train: int = option("bodies to learn from", smoke=40, small=1000, paper=1000)
     inertia_tests: int = option("bodies to choose the epoch, and to test on", smoke=20, small=1000, paper=1000)
-    inertia_steps: int = option("steps of each training", smoke=12, small=2500, paper=16000)
+    inertia_steps: int = option("steps of each training", smoke=12, small=5000, paper=16000)
     inertia_batch: int = option("bodies per step", smoke=20, small=250, paper=500)
     inertia_lr: float = option(_LR, smoke=1e-2, small=1e-2, paper=1e-3)
     inertia_plain_lr: float = option("the same, of the plain network", 1e-3)
