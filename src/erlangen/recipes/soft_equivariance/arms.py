@@ -49,7 +49,6 @@ class Training:
         strength: Of each penalty, until they are tuned.
         power: How hard strengths react when they are tuned.
         init: Of the soft network's linear maps.
-        record: Steps between two looks at the violations, and between validations.
     """
 
     steps: int
@@ -62,7 +61,11 @@ class Training:
     lr_of: Mapping[str, float] = field(default_factory=dict)
     power: float = 2.0
     init: str = "orthogonal"
-    record: int = 50
+
+    @property
+    def record(self) -> int:
+        """Steps between two looks at the violations, and between validations: a hundredth of all."""
+        return max(1, self.steps // 100)
 
     @property
     def tuned_at(self) -> int:

@@ -31,10 +31,11 @@ from erlangen.recipes.soft_equivariance.ordering import MOST, share
 from erlangen.recipes.soft_equivariance.settings import Config
 from erlangen.recipes.soft_equivariance.symmetries import PLANES
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
+from erlangen.symmetrize.penalty_tuner import tuned_strengths
 
 NAME = "convex"
 RIDGE = 1e-8
-POWER = 2
+POWER = 2.0
 PATH = tuple(10 ** (k / 2) for k in range(-8, 9))
 """Strengths that the figure goes through."""
 
@@ -116,7 +117,7 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
         equal = dict.fromkeys(PLANES, strength)
         first = soft_fit(x, y, projectors, equal)
         violations = {name: violation(first, p) for name, p in projectors.items()}
-        strengths = tuned(equal, violations)
+        strengths = dict(zip(PLANES, tuned_strengths([strength] * 3, list(violations.values()), POWER), strict=True))
         return first, soft_fit(x, y, projectors, strengths), violations, strengths
 
     first, second, violations, strengths = both(config.convex_strength)
@@ -156,16 +157,6 @@ def violation(w: Tensor, p: Tensor) -> float:
     """Half the squared distance to what a projection keeps."""
     flat = w.flatten()
     return 0.5 * float((flat - p @ flat).square().sum())
-
-
-def tuned(strengths: Mapping[str, float], violations: Mapping[str, float]) -> dict[str, float]:
-    """Strengths divided by how often more than the least a symmetry is violated, to the power of two.
-
-    >>> tuned({"a": 1.0, "b": 1.0}, {"a": 0.5, "b": 2.0})
-    {'a': 1.0, 'b': 0.0625}
-    """
-    least = min(violations.values())
-    return {name: value / (violations[name] / least) ** POWER for name, value in strengths.items()}
 
 
 def soft_fit(x: Tensor, y: Tensor, projectors: Mapping[str, Tensor], strengths: Mapping[str, float]) -> Tensor:
