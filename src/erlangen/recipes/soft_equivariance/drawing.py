@@ -52,7 +52,7 @@ def draw_broken(panel: Any, metrics: Metrics, titles: Mapping[str, str], candida
         panel.bar(places, means, width, yerr=ends.clamp_min(0), color=f"C{colour}", label=name, error_kw={"lw": 0.8})
     panel.set(ylabel="how far from the symmetry", ylim=(0, None))
     panel.set_xticks(range(len(titles)), list(titles.values()), fontsize=7, rotation=20, ha="right")
-    panel.legend(fontsize=7)
+    panel.legend(fontsize=7, ncols=len(names), loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
 def draw_errors(panel: Any, metrics: Metrics, titles: Mapping[str, str], label: str) -> None:
@@ -61,5 +61,6 @@ def draw_errors(panel: Any, metrics: Metrics, titles: Mapping[str, str], label: 
         values = list(metrics[prefix])
         panel.plot([place] * len(values), values, "o", color="C0", markersize=3, alpha=0.6)
         panel.plot([place - 0.3, place + 0.3], [mean(metrics, prefix)] * 2, color="C0")
-    panel.set(ylabel=label, yscale="log")
+    largest, least = (end(max(metrics[prefix]) for prefix in titles) for end in (max, min))
+    panel.set(ylabel=label, yscale="log" if largest > 3 * least else "linear")
     panel.set_xticks(range(len(titles)), list(titles.values()), fontsize=7, rotation=20, ha="right")
