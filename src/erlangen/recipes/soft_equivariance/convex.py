@@ -27,7 +27,7 @@ from torch import Tensor
 from erlangen.groups import Basis, Hom, O, Vector, equivariant_basis
 from erlangen.recipes.experiment import Experiment, Findings, by_metric
 from erlangen.recipes.seeds import Tick, over_seeds
-from erlangen.recipes.soft_equivariance.ordering import MOST, share
+from erlangen.recipes.soft_equivariance.ordering import MOST, ahead
 from erlangen.recipes.soft_equivariance.settings import Config
 from erlangen.recipes.soft_equivariance.symmetries import PLANES
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
@@ -84,9 +84,9 @@ def run(config: Config) -> Findings:
     """Fits all maps of every seed."""
     outcomes = over_seeds(one_seed, config, NAME, steps=1)
     metrics = by_metric([outcome.metrics for outcome in outcomes])
-    strengths = [[outcome.metrics[f"strength_{g}"] for g in PLANES] for outcome in outcomes]
     findings = Findings(metrics, [_table(metrics, config)], {}, _checks(metrics))
-    metrics["ordered"] = share([max(row) == row[0] > max(row[1:]) for row in strengths])
+    others = [max(pair) for pair in zip(metrics["strength_yz"], metrics["strength_xz"], strict=True)]
+    metrics["ordered"] = ahead(metrics["strength_xy"], others)
     if config.out is not None:
         findings.figures = {
             "convex.png": "Left: error on new inputs over the strength of the penalties, equal ones and once tuned "

@@ -61,6 +61,6 @@ def draw_errors(panel: Any, metrics: Metrics, titles: Mapping[str, str], label: 
         values = list(metrics[prefix])
         panel.plot([place] * len(values), values, "o", color="C0", markersize=3, alpha=0.6)
         panel.plot([place - 0.3, place + 0.3], [mean(metrics, prefix)] * 2, color="C0")
-    largest, least = (end(max(metrics[prefix]) for prefix in titles) for end in (max, min))
-    panel.set(ylabel=label, yscale="log" if largest > 3 * least else "linear")
+    every = [value for prefix in titles for value in metrics[prefix]]
+    panel.set(ylabel=label, yscale="log" if max(every) > 3 * min(every) else "linear")
     panel.set_xticks(range(len(titles)), list(titles.values()), fontsize=7, rotation=20, ha="right")

@@ -22,7 +22,7 @@ from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.recipes.soft_equivariance.arms import PLANE_ARMS, Task, Training
 from erlangen.recipes.soft_equivariance.drawing import draw_broken, draw_course, draw_errors, mean, spread
 from erlangen.recipes.soft_equivariance.learning import Learned, broken, learn, mean_squared_error
-from erlangen.recipes.soft_equivariance.ordering import MOST, beside, share
+from erlangen.recipes.soft_equivariance.ordering import MOST, ahead, beside
 from erlangen.recipes.soft_equivariance.settings import Config
 from erlangen.recipes.soft_equivariance.symmetries import PLANES
 from erlangen.report import Claim, Table, new_figure, save_figure
@@ -106,7 +106,7 @@ def run(config: Config) -> Findings:
     tables = [_table(metrics, outcomes[0], config), _axes_table(metrics)]
     for prefix, plane in (("", "xy"), ("x_", "yz")):
         strengths = metrics[f"{prefix}soft_strength_{plane}"], metrics[f"{prefix}soft_largest_other"]
-        metrics[f"{prefix}ordered"] = share([own > other for own, other in zip(*strengths, strict=True)])
+        metrics[f"{prefix}ordered"] = ahead(*strengths)
     findings = Findings(metrics, tables)
     if config.out is not None:
         findings.figures = {

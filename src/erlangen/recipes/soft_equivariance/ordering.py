@@ -10,12 +10,15 @@ MOST = 0.79
 """What a share of seeds is compared with by claims that say "four of five"."""
 
 
-def share(found: Sequence[bool]) -> list[float]:
-    """The share of seeds in which something was found, as a metric of one number; no number of fewer than five seeds.
+def ahead(own: Sequence[float], others: Sequence[float]) -> list[float]:
+    """The share of seeds in which one strength is larger than the others, as a metric of one number.
 
-    >>> share([True, True, False, True, True]), share([True, True])
-    ([0.8], [nan])
+    A lead of less than a twentieth is a tie. Of fewer than five seeds there is no such number.
+
+    >>> ahead([1.0, 1.0, 0.2, 1.0, 1.0], [0.1, 0.9, 1.0, 0.99, 0.3]), ahead([1.0], [0.1])
+    ([0.6], [nan])
     """
+    found = [first > 1.05 * second for first, second in zip(own, others, strict=True)]
     return [sum(found) / len(found) if len(found) >= LEAST_SEEDS else math.nan]
 
 

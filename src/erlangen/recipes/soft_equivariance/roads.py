@@ -29,7 +29,7 @@ from erlangen.recipes.seeds import Tick, over_seeds
 from erlangen.recipes.soft_equivariance.arms import PLANE_ARMS, Task, Training
 from erlangen.recipes.soft_equivariance.drawing import draw_broken, draw_course, draw_errors, mean, spread
 from erlangen.recipes.soft_equivariance.learning import Learned, learn
-from erlangen.recipes.soft_equivariance.ordering import MOST, beside, share
+from erlangen.recipes.soft_equivariance.ordering import MOST, ahead, beside
 from erlangen.recipes.soft_equivariance.settings import Config
 from erlangen.recipes.soft_equivariance.symmetries import PLANES
 from erlangen.report import Claim, Table, new_figure, save_figure
@@ -93,8 +93,7 @@ def run(config: Config) -> Findings:
     outcomes = over_seeds(one_seed, config, NAME, steps=len(PLANE_ARMS) * config.roads_steps)
     metrics = by_metric([outcome.metrics for outcome in outcomes])
     findings = Findings(metrics, [_table(metrics, outcomes[0], config), _found_table(metrics)])
-    strengths = zip(metrics["soft_strength_xy"], metrics["soft_largest_other"], strict=True)
-    metrics["ordered"] = share([own > other for own, other in strengths])
+    metrics["ordered"] = ahead(metrics["soft_strength_xy"], metrics["soft_largest_other"])
     if config.out is not None:
         findings.figures = {
             "roads.png": "Violations of each candidate and its strength over the training of the soft network (a line "
