@@ -4,6 +4,11 @@ Masses and positions of five bodies in, the tensor :math:`J - (J e_z) e_z^\top` 
 of the xy plane are left, exactly. A network that keeps all of O(3) cannot be right; one that was told the plane has the
 least to learn; the soft one is told three planes and finds out which. The same again with the x axis, where another
 plane must be found, and with a term that breaks all three planes, where there is nothing to find but degrees.
+
+What holds the soft network back is not its penalties: a residual network that learned the task to an error of 0.13
+violated the three planes by 0.0007, 0.008 and 0.008 in all, with a squared norm of its weights of 1230. The penalties
+would ask next to nothing for that. But large equivariant weights take coherent steps in many entries at once, which the
+residual network's equivariant path makes, and Adam on free weights does not find in as many steps.
 """
 
 from __future__ import annotations
