@@ -44,7 +44,7 @@ def _claim(name: str, statement: str, ours: str, baseline: str | float, margin: 
 
 # Written before the first run. In that run networks saw and predicted positions, of which errors are a hundredth part,
 # so that penalties outweighed them and the soft network was no better than going straight on; now they see bends. After
-# pilots with the first seed the learning rate is larger (1e-2; 1e-3 for the plain network).
+# pilots with seed 0 the learning rate is larger (1e-2; 1e-3 for the plain network).
 CLAIMS = (
     _claim(
         "order", "After tuning O(2) about the vertical has the largest strength, in at least four of five seeds.",
