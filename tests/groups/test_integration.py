@@ -194,7 +194,7 @@ def test_rotations_of_space(degree):
     (SPD(2), of_positive, 4, math.pi / 2), (SPD(2), of_positive, 6, 3 * math.pi / 2),
     (GLPlus(2), gaussian, 4, math.pi**2 / 4), (GLPlus(2), gaussian, 6, 3 * math.pi**2 / 4),
     (SSPD(2), of_positive, 0, math.pi * math.exp(-2)), (SL(2), gaussian, 0, math.pi**2 * math.exp(-2)),
-], ids=str)  # fmt: skip
+], ids=lambda value: getattr(value, "__name__", str(value)))  # fmt: skip
 def test_stretches_of_the_plane(space, function, power, expected):
     rule = quadrature(space, 2, radius=5.0, nodes=60)
     assert abs(float(rule.integrate(function(power))) / expected - 1) <= 1e-6

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from erlangen.symmetrize.soft_linear import require_strengths
 
@@ -17,7 +16,7 @@ SMALLEST = 1e-12
 LARGEST_RATIO = 1e6
 
 
-class PenaltyTuner:
+class PenaltyTuner(nn.Module):
     r"""Weakens the penalties of symmetries that the data violate, once, by what training has shown until then.
 
     Let :math:`\underline R_g` be the least distance of each symmetry among the last ``window`` records before record
@@ -30,6 +29,9 @@ class PenaltyTuner:
     so the symmetry that is violated least keeps its strength. Distances below 1e-12 count as that, ratios beyond 1e6 as
     that, and a strength of zero stays. Tune late: at first all distances shrink alike, whatever the data say.
 
+    It is a module without parameters: as a part of what is trained it goes into the checkpoint, so that a training that
+    was interrupted tunes alike.
+
     Args:
         strengths: at the start, one for each symmetry.
         at: after how many records to tune.
@@ -38,9 +40,9 @@ class PenaltyTuner:
         window: how many records before ``at`` count; all by default.
 
     Attributes:
-        strengths: as they are now.
-        tuned: whether the adjustment has been made.
-        records: number of records so far.
+        strengths: as they are now, float64.
+        least: the least distance of each symmetry among the records that count, float64; infinite before the first.
+        records: number of records until the adjustment.
 
     Raises:
         ValueError: for no strengths, negative ones or none above zero; records to count that there are none of; a
@@ -52,9 +54,13 @@ class PenaltyTuner:
         >>> tuner = PenaltyTuner([1.0, 1.0, 1.0], at=1)
         >>> tuner.record([0.5, 1.0, 2.0])
         True
-        >>> tuner.strengths
+        >>> tuner.strengths.tolist()
         [1.0, 0.25, 0.0625]
     """
+
+    strengths: Tensor
+    least: Tensor
+    records: Tensor
 
     def __init__(
         self,
@@ -64,9 +70,10 @@ class PenaltyTuner:
         warmup: int = 0,
         window: int | None = None,
     ) -> None:
-        self.strengths = require_strengths("PenaltyTuner(strengths)", strengths, len(strengths))
-        if not self.strengths or not any(self.strengths):
-            raise ValueError(f"PenaltyTuner(strengths): at least one above zero, got {self.strengths}")
+        super().__init__()
+        values = require_strengths("PenaltyTuner(strengths)", strengths, len(strengths))
+        if not any(values):
+            raise ValueError(f"PenaltyTuner(strengths): at least one above zero, got {values}")
         for name, value, least in (("at", at, 1), ("warmup", warmup, 0), ("window", window, 1)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
                 raise ValueError(f"PenaltyTuner({name}): a whole number, at least {least}, got {value!r}")
@@ -76,61 +83,49 @@ class PenaltyTuner:
             )
         if not 0 <= power < math.inf:
             raise ValueError(f"PenaltyTuner(power): finite and not negative, got {power}")
-        self.at, self.power, self.warmup, self.window = at, float(power), warmup, window
-        self.records, self.tuned = 0, False
-        self._kept: deque[list[float]] = deque(maxlen=window)
-
-    def record(self, distances: Sequence[float] | Tensor) -> bool:
-        """Takes note of the distances, ``model.penalties()``; tells whether it has just adjusted the strengths."""
-        values = [float(r) for r in (distances.tolist() if isinstance(distances, Tensor) else distances)]
-        if len(values) != len(self.strengths):
-            raise ValueError(f"record(distances): one for each of {len(self.strengths)} symmetries, got {len(values)}")
-        if not all(0 <= value < math.inf for value in values):
-            raise ValueError(f"record(distances): finite and not negative, got {values}")
-        self.records += 1
-        if self.tuned:
-            return False
-        if self.records > self.warmup:
-            self._kept.append(values)
-        if self.records < self.at:
-            return False
-        self.strengths = tuned_strengths(self.strengths, self.least, self.power)
-        self.tuned = True
-        return True
+        self.at, self.power = at, float(power)
+        #: Records that are left out at the beginning.
+        self.skipped = warmup if window is None else max(warmup, at - window)
+        self.register_buffer("strengths", torch.tensor(values, dtype=torch.float64))
+        self.register_buffer("least", torch.full((len(values),), math.inf, dtype=torch.float64))
+        self.register_buffer("records", torch.zeros((), dtype=torch.long))
 
     @property
-    def least(self) -> list[float]:
-        """The least distance of each symmetry among the records that count; infinite before the first."""
-        return [min((row[g] for row in self._kept), default=math.inf) for g in range(len(self.strengths))]
+    def tuned(self) -> bool:
+        """Whether the adjustment has been made."""
+        return int(self.records) >= self.at
 
-    def state_dict(self) -> dict[str, object]:
-        """What a checkpoint has to keep: numbers and lists of them."""
-        kept = [list(row) for row in self._kept]
-        return {"strengths": list(self.strengths), "records": self.records, "tuned": self.tuned, "kept": kept}
-
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        """Goes on from where :meth:`state_dict` was taken.
-
-        Raises:
-            ValueError: when the state is one of another number of symmetries.
-        """
-        strengths, kept = state["strengths"], state["kept"]
-        assert isinstance(strengths, list) and isinstance(kept, list)
-        if len(strengths) != len(self.strengths):
+    @torch.no_grad()
+    def record(self, distances: Sequence[float] | Tensor) -> bool:
+        """Takes note of the distances, ``model.penalties()``; tells whether it has just adjusted the strengths."""
+        values = torch.as_tensor(distances, dtype=self.least.dtype, device=self.least.device)
+        if values.shape != self.least.shape:
             raise ValueError(
-                f"load_state_dict(state): {len(self.strengths)} symmetries, got a state of {len(strengths)}"
+                f"record(distances): one for each of {len(self.least)} symmetries, got shape {tuple(values.shape)}"
             )
-        self.strengths, self.records, self.tuned = list(strengths), int(str(state["records"])), bool(state["tuned"])
-        self._kept = deque(([float(r) for r in row] for row in kept), maxlen=self.window)
+        if not bool(((values >= 0) & values.isfinite()).all()):
+            raise ValueError(f"record(distances): finite and not negative, got {values.tolist()}")
+        if self.tuned:
+            return False
+        self.records += 1
+        if int(self.records) > self.skipped:
+            self.least.copy_(torch.minimum(self.least, values))
+        if self.tuned:
+            self.strengths.copy_(tuned_strengths(self.strengths, self.least, self.power))
+        return self.tuned
+
+    def extra_repr(self) -> str:
+        """Shown by ``print(module)``."""
+        return f"{len(self.strengths)} symmetries, after {self.at} records, power={self.power:g}"
 
 
-def tuned_strengths(strengths: Sequence[float], least: Sequence[float], power: float = 2.0) -> list[float]:
+def tuned_strengths(strengths: Tensor, least: Tensor, power: float = 2.0) -> Tensor:
     r"""Strengths times :math:`(\min_h R_h / R_g)^p`, the least taken over those that are not zero.
 
     Example:
-        >>> tuned_strengths([0.0, 3.0, 3.0], [0.1, 1.0, 2.0])
-        [0.0, 3.0, 0.75]
+        >>> tuned_strengths(torch.tensor([0.0, 3.0, 3.0]), torch.tensor([0.1, 1.0, 2.0]))
+        tensor([0.0000, 3.0000, 0.7500])
     """
-    floored = torch.tensor(list(least), dtype=torch.float64).clamp_min(SMALLEST).tolist()
-    base = min(r for s, r in zip(strengths, floored, strict=True) if s)
-    return [s / min(max(r / base, 1.0), LARGEST_RATIO) ** power for s, r in zip(strengths, floored, strict=True)]
+    floored = least.clamp_min(SMALLEST)
+    ratio = floored / floored[strengths > 0].min()
+    return strengths / ratio.clamp(1.0, LARGEST_RATIO) ** power

@@ -188,7 +188,7 @@ def test_arms_for_rotations_and_scale(name):
 def test_strengths_are_tuned_once_from_what_was_seen_before():
     task = inertia.make_task(Config(size="smoke"), 0, "z")
     learner = PLANE_ARMS["soft"].build(task, TINY, seeded())
-    assert isinstance(learner, Soft) and TINY.tuned_at == 160 and learner.seen.shape == (40, 3)
+    assert isinstance(learner, Soft) and TINY.tuned_at == 160 and learner.tuner.at == 40
     violations, eligible = [], []
     optimizer = torch.optim.Adam(learner.parameters(), 1e-2)
     for step in range(TINY.steps):
@@ -199,19 +199,18 @@ def test_strengths_are_tuned_once_from_what_was_seen_before():
         optimizer.zero_grad()
         eligible.append(learner.eligible)
         if step < 156:
-            assert learner.strengths.tolist() == [2.0, 2.0, 2.0]
-    torch.testing.assert_close(learner.seen, torch.stack(violations))
-    least = learner.seen[-10:].amin(0)
-    torch.testing.assert_close(learner.strengths, 2.0 * (least.min() / least) ** 2)
+            assert learner.tuner.strengths.tolist() == [2.0, 2.0, 2.0]
+    least = torch.stack(violations)[-10:].amin(0)  # what was long ago does not count
+    torch.testing.assert_close(learner.tuner.least, least)
+    torch.testing.assert_close(learner.tuner.strengths, 2.0 * (least.min() / least) ** 2)
     assert eligible == [step + 1 >= 320 for step in range(TINY.steps)]
     learner.eval()
     loss(learner, task.train, TINY)
     assert int(learner.steps) == TINY.steps
     other = PLANE_ARMS["soft"].build(task, TINY, seeded(1))
     other.load_state_dict(learner.state_dict())
-    assert torch.equal(other.strengths, learner.strengths) and other.tuner(TINY).least == learner.tuner(TINY).least
-    other.seen.copy_(torch.arange(40.0)[:, None] * torch.tensor([1.0, 2.0, 3.0]))  # what was long ago does not count
-    assert other.tuner(TINY).least == [30.0, 60.0, 90.0] and other.tuner(TINY).strengths == [2.0, 0.5, 2.0 / 9]
+    assert torch.equal(other.tuner.strengths, learner.tuner.strengths) and other.tuner.tuned
+    assert torch.equal(other.tuner.least, learner.tuner.least)
 
 
 def test_weights_of_before_the_tuning_are_never_the_best():

@@ -8,14 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from erlangen.groups import Hom
-from erlangen.symmetrize import SoftEMLP, equivariance_penalty
-from erlangen.symmetrize.penalty_tuner import tuned_strengths
+from erlangen.symmetrize import PenaltyTuner, SoftEMLP, equivariance_penalty
 
 
 class Penalised(nn.Module):
-    """A soft network, the strengths of its penalties, and what tuning needs to know of the past.
-
-    All of it is in the state dict, so that a training that was interrupted goes on alike.
+    """A soft network with the tuner of its penalties; all is in the state dict, so that trainings may be interrupted.
 
     Args:
         network: the network.
@@ -27,8 +24,6 @@ class Penalised(nn.Module):
         every: steps between two looks at the distances.
     """
 
-    strengths: Tensor
-    least: Tensor
     behind: Tensor
 
     def __init__(
@@ -42,11 +37,13 @@ class Penalised(nn.Module):
         every: int,
     ) -> None:
         super().__init__()
-        self.network, self.homs, self.start, self.power = network, tuple(homs), start, power
-        self.tuned_at = max(1, round(tune_at * steps))
-        self.every = max(1, min(every, self.tuned_at // 8))
-        self.register_buffer("strengths", torch.full((len(homs),), start, dtype=torch.float64))
-        self.register_buffer("least", torch.full((len(homs),), torch.inf, dtype=torch.float64))
+        self.network, self.homs, self.start = network, tuple(homs), start
+        wanted = max(1, round(tune_at * steps))
+        self.every = max(1, min(every, wanted // 8))
+        looks = max(1, wanted // self.every)
+        self.tuned_at = looks * self.every
+        # The first half of the looks shows how penalties fall from where they started, not the data.
+        self.tuner = PenaltyTuner([start] * len(homs), looks, power, warmup=looks // 2) if start else None
         self.register_buffer("behind", torch.zeros((), dtype=torch.long))
         # Twice the time of the tuning, so that weights have taken it in, but an end of the training in any case.
         self.choose_from = min(2 * self.tuned_at, round(0.8 * steps))
@@ -59,24 +56,25 @@ class Penalised(nn.Module):
         """How far the linear maps are from commuting with each candidate, ``(candidates,)``."""
         return equivariance_penalty(self.network, self.homs)
 
+    @property
+    def strengths(self) -> list[float]:
+        """Of the penalties, as they are now."""
+        return [0.0] * len(self.homs) if self.tuner is None else self.tuner.strengths.tolist()
+
     def penalty(self) -> Tensor | float:
         """What is added to the loss of this step; in training, time goes on by it."""
         if self.training:
             self._look()
-        if not self.start:
+        if self.tuner is None:
             return 0.0
-        return equivariance_penalty(self.network, self.homs, self.strengths) + self.start * self.network.leak_penalty()
+        weighted = equivariance_penalty(self.network, self.homs, self.tuner.strengths)
+        return weighted + self.start * self.network.leak_penalty()
 
     @torch.no_grad()
     def _look(self) -> None:
         now = int(self.behind)
-        # The first half of the time until the tuning shows how penalties fall from where they started, not the data.
-        noted = self.tuned_at / 2 <= now < self.tuned_at and now % self.every == 0
-        if self.start and (noted or now == self.tuned_at):
-            self.least.copy_(torch.minimum(self.least, self.distances().to(self.least)))
-        if self.start and now == self.tuned_at:
-            tuned = tuned_strengths(self.strengths.tolist(), self.least.tolist(), self.power)
-            self.strengths.copy_(torch.tensor(tuned))
+        if self.tuner is not None and not self.tuner.tuned and now and now % self.every == 0:
+            self.tuner.record(self.distances())
         self.behind += 1
 
     @property

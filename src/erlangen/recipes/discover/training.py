@@ -249,7 +249,7 @@ def _trained(config: Discovery, problem: Problem, split: Split, start: float, se
         own,
         (wanted - split.train[1].double().mean(0)).square().sum(1),
         violations,
-        dict(zip(names, model.strengths.tolist(), strict=True)),
+        dict(zip(names, model.strengths, strict=True)),
         {name: [float(row[f"val_R{i}"]) for row in fitted.history] for i, name in enumerate(names)},
         [per_epoch * (i + 1) for i in range(len(fitted.history))],
         model.tuned_at,

@@ -111,9 +111,7 @@ class Residual(Learner):
 
 
 class Soft(Learner):
-    """A network with a penalty for each candidate, whose strengths are tuned once.
-
-    Its buffers are all that the tuning needs, so that a training that was interrupted tunes alike.
+    """A network with a penalty for each candidate, and the tuner of their strengths.
 
     Args:
         network: What learns.
@@ -123,16 +121,16 @@ class Soft(Learner):
     """
 
     steps: Tensor
-    seen: Tensor
-    strengths: Tensor
 
     def __init__(self, network: SoftEMLP, names: Iterable[str], training: Training) -> None:
         super().__init__(network)
         self.names = tuple(names)
         looks = training.tuned_at // training.record
+        # Of the looks only the last quarter counts.
+        self.tuner = PenaltyTuner(
+            [training.strength] * len(self.names), looks, training.power, window=max(1, looks // 4)
+        )
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
-        self.register_buffer("seen", torch.zeros(looks, len(self.names), dtype=torch.float64))
-        self.register_buffer("strengths", torch.full((len(self.names),), training.strength, dtype=torch.float64))
         self.eligible_from = min(2 * training.tuned_at, round(0.9 * training.steps))
 
     @property
@@ -142,27 +140,15 @@ class Soft(Learner):
         return self.network
 
     def look(self, training: Training) -> None:
-        """Writes violations down every few steps; once there are enough, tunes."""
-        number, rest = divmod(int(self.steps), training.record)
-        if rest == 0 and number < len(self.seen):
+        """Shows the tuner violations every few steps, until it has tuned."""
+        if not self.tuner.tuned and int(self.steps) % training.record == 0:
             with torch.no_grad():
-                self.seen[number] = self.soft.penalties().double()
-            if number == len(self.seen) - 1:
-                self.strengths.copy_(torch.tensor(self.tuner(training).strengths))
+                self.tuner.record(self.soft.penalties())
         self.steps += 1
-
-    def tuner(self, training: Training) -> PenaltyTuner:
-        """What has been seen, and what follows from it; only the last quarter counts."""
-        looks = len(self.seen)
-        strengths = [training.strength] * len(self.names)
-        tuner = PenaltyTuner(strengths, at=looks, power=training.power, window=max(1, looks // 4))
-        for row in self.seen:
-            tuner.record(row)
-        return tuner
 
     def extra(self, training: Training) -> Tensor:
         """The penalties; the leaks of the gates, which break all candidates, pay as before the tuning."""
-        return self.soft.penalty(self.strengths) + training.strength * self.soft.leak_penalty()
+        return self.soft.penalty(self.tuner.strengths) + training.strength * self.soft.leak_penalty()
 
     def notes(self) -> dict[str, float]:
         """Violations and strengths of each candidate, and violations over the squared norm of the linear maps."""
@@ -172,7 +158,7 @@ class Soft(Learner):
         found = {f"violation_{name}": float(value) for name, value in zip(self.names, violations, strict=True)}
         found |= {f"relative_{name}": float(value) / norm for name, value in zip(self.names, violations, strict=True)}
         return found | {
-            f"strength_{name}": float(value) for name, value in zip(self.names, self.strengths, strict=True)
+            f"strength_{name}": float(value) for name, value in zip(self.names, self.tuner.strengths, strict=True)
         }
 
     @property

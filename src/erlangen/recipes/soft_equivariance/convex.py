@@ -31,7 +31,7 @@ from erlangen.recipes.soft_equivariance.ordering import MOST, ahead
 from erlangen.recipes.soft_equivariance.settings import Config
 from erlangen.recipes.soft_equivariance.symmetries import PLANES
 from erlangen.report import Check, Claim, Table, new_figure, save_figure
-from erlangen.symmetrize.penalty_tuner import tuned_strengths
+from erlangen.symmetrize import PenaltyTuner
 
 NAME = "convex"
 RIDGE = 1e-8
@@ -117,7 +117,9 @@ def one_seed(config: Config, seed: int, tick: Tick) -> Outcome:
         equal = dict.fromkeys(PLANES, strength)
         first = soft_fit(x, y, projectors, equal)
         violations = {name: violation(first, p) for name, p in projectors.items()}
-        strengths = dict(zip(PLANES, tuned_strengths([strength] * 3, list(violations.values()), POWER), strict=True))
+        tuner = PenaltyTuner(list(equal.values()), at=1, power=POWER)
+        tuner.record(list(violations.values()))
+        strengths = dict(zip(PLANES, tuner.strengths.tolist(), strict=True))
         return first, soft_fit(x, y, projectors, strengths), violations, strengths
 
     first, second, violations, strengths = both(config.convex_strength)

@@ -91,8 +91,8 @@ def learn(
     found |= {f"_{symmetry}": value for symmetry, value in broken(network, task, seed).items()}
     found |= {f"_{note}": value for note, value in learner.notes().items()}
     if isinstance(learner, Soft):
-        least = learner.tuner(training).least
-        found |= {f"_tuned_at_{symmetry}": value for symmetry, value in zip(learner.names, least, strict=True)}
+        least = zip(learner.names, learner.tuner.least.tolist(), strict=True)
+        found |= {f"_tuned_at_{symmetry}": value for symmetry, value in least}
     course = {
         key.removeprefix("val_"): [float(row[key]) for row in fitted.history]
         for key in fitted.history[0]
