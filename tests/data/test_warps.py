@@ -104,6 +104,19 @@ def test_maps_and_their_multiples_are_the_same_and_nothing_is_seen_beyond_the_ho
     assert not moved[..., right > 0.4].any() and moved[..., 3:5, (right > 0) & (right < 0.25)].all()
 
 
+def test_images_are_seen_also_where_the_frame_has_its_centre_behind_the_horizon():
+    # (x, y) goes to (0.5 x + 0.6, 0.5 y) / (0.9 x + 1), which is positive on the image; the frame's origin is -1.2.
+    maps = torch.tensor([[[0.5, 0.0, 0.6], [0.0, 0.5, 0.0], [0.9, 0.0, 1.0]]], dtype=torch.float64)
+    axis = (torch.arange(40, dtype=torch.float64) * 2 + 1) / 40 - 1
+    up, right = torch.meshgrid(-axis, axis, indexing="ij")
+    x = (0.6 - right) / (0.9 * right - 0.5)
+    farthest = torch.maximum(x.abs(), (up * (0.9 * x + 1) / 0.5).abs())
+    for multiple in (1, -2):
+        seen = warp(torch.ones(1, 1, 40, 40), multiple * maps)[0, 0] > 0.5
+        assert bool(seen[farthest < 0.95].all()) and not seen[farthest > 1.05].any()
+    assert (farthest < 0.95).sum() > 100
+
+
 def test_perspectives_that_come_too_near_are_drawn_again():
     images = blobs(500, 12, 12)
     v = random_homographies(images, seeded(), perspective=0.45, least=0.5)[:, 2, :2].abs().sum(1)
