@@ -55,6 +55,15 @@ def test_experiments_measure_what_their_claims_need(ran):
     assert "scikit-learn" in str([table.note for table in result.tables])
 
 
+def test_weights_are_judged_by_what_they_do_on_the_same_samples(ran):
+    errors = ran[1].metrics["equivariance-error"]
+    for name in ("sl", "gl"):
+        (weighted,), (even,), (other,) = (errors[f"{name}_moved_{kind}"] for kind in ("haar", "unweighted", "proposal"))
+        # Within the bound weights hardly differ, so that they change the error, but by little.
+        assert weighted != even and abs(math.log(weighted / even)) < 0.2
+        assert weighted != other
+
+
 def test_both_experiments_test_the_same_networks(ran):
     _, result = ran
     first, second = result.metrics["affine-digits"], result.metrics["homographies"]
