@@ -171,3 +171,6 @@ def test_errors(monkeypatch):
         GroupSamples(one.long(), one.long(), torch.zeros(3).long())
     with pytest.raises(ValueError, match=r"move\(A\): one matrix of shape \(2, 2\), got \(3, 2, 2\)"):
         GroupSamples(one, one, torch.zeros(3)).move(one)
+    for entry in (0.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"move\(A\): an invertible matrix, got"):
+            GroupSamples(one, one, torch.zeros(3)).move(torch.full((2, 2), entry))

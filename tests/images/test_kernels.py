@@ -2,6 +2,7 @@
 
 import math
 
+import jaxtyping
 import pytest
 import torch
 from tests.images.plane import DTYPES, GROUPS, coordinates_of, feature_of, kernel_value, samples_of, turn
@@ -226,23 +227,26 @@ def test_every_parameter_learns(kind, dtype):
 @pytest.mark.parametrize(
     "kind, options, message",
     [
-        (SIRENKernel, {"width": 0}, r"SIRENKernel\(width\): at least 1, got 0"),
-        (SIRENKernel, {"num_layers": -1}, r"SIRENKernel\(num_layers\): at least 0, got -1"),
+        (SIRENKernel, {"width": 0}, r"SIRENKernel\(width\): an integer of at least 1, got 0"),
+        (SIRENKernel, {"num_layers": -1}, r"SIRENKernel\(num_layers\): an integer of at least 0, got -1"),
         (SIRENKernel, {"omega": 0.0}, r"SIRENKernel\(omega\): a positive number, got 0.0"),
         (SIRENKernel, {"omega": math.inf}, r"SIRENKernel\(omega\)"),
         (SIRENKernel, {"angle": "raw"}, r"SIRENKernel\(angle\): one of periodic, principal, got 'raw'"),
-        (BasisKernel, {"resolution": 0}, r"BasisKernel\(resolution\): at least 1, got 0"),
-        (BasisKernel, {"max_frequency": -1}, r"BasisKernel\(max_frequency\): at least 0, got -1"),
-        (BasisKernel, {"stretch_steps": -1}, r"BasisKernel\(stretch_steps\): at least 0, got -1"),
+        (BasisKernel, {"resolution": 0}, r"BasisKernel\(resolution\): an integer of at least 1, got 0"),
+        (BasisKernel, {"max_frequency": -1}, r"BasisKernel\(max_frequency\): an integer of at least 0, got -1"),
+        (BasisKernel, {"stretch_steps": -1}, r"BasisKernel\(stretch_steps\): an integer of at least 0, got -1"),
+        (BasisKernel, {"resolution": 2.5}, r"BasisKernel\(resolution\): an integer of at least 1, got 2\.5"),
+        (SIRENKernel, {"width": 2.5}, r"SIRENKernel\(width\): an integer of at least 1, got 2\.5"),
         (BasisKernel, {"stretch_width": math.nan}, r"BasisKernel\(stretch_width\): a positive number, got nan"),
     ],
 )
-def test_arguments_without_meaning(kind, options, message):
+def test_arguments_without_meaning(monkeypatch, kind, options, message):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # what users see, who have no run-time checks
     with pytest.raises(ValueError, match=message):
         kind(SL(2), 1, 1, 5, **options)
     with pytest.raises(ValueError, match=r"\(group\): SO\(2\), SL\(2\), GLPlus\(2\) or Trivial\(\), got SO\(3\)"):
         kind(SO(3), 1, 1, 5)
-    with pytest.raises(ValueError, match=r"\(in_channels\): at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"\(in_channels\): an integer of at least 1, got 0"):
         kind(SL(2), 0, 1, 5)
 
 

@@ -8,7 +8,7 @@ from tests.images.plane import GROUPS, feature_of, gen, samples_of
 
 from erlangen.audit import audit
 from erlangen.groups import SL, SO, Affine, GLPlus, LogNormal, Pixels, SignedPermutation, Translation, Trivial
-from erlangen.images import AffineResidualBlock, AffineResNet, draw_samples
+from erlangen.images import AffineResidualBlock, AffineResNet, FixedSamples, draw_samples
 
 SMALL = {"num_samples": 3, "width": 4, "kernel_size": 3, "hidden": 8}
 
@@ -69,6 +69,14 @@ def test_given_samples_are_taken():
         assert len(net.draw()) == 3
         # Another number of samples than the network was built with does as well.
         assert net(x, samples_of(SL(2), 5)).shape == (2, 3)
+
+
+def test_networks_do_not_share_the_samples_they_were_handed():
+    samples = samples_of(SL(2), 3)
+    before, one, other = samples.matrix.clone(), FixedSamples(samples), FixedSamples(samples)
+    one.load_state_dict(FixedSamples(samples_of(SL(2), 3, seed=1)).state_dict())
+    assert not torch.equal(one().matrix, before)
+    assert torch.equal(other().matrix, before) and torch.equal(samples.matrix, before)
 
 
 def test_samples_are_of_the_proposal():
@@ -132,3 +140,8 @@ def test_what_is_refused():
         network()(images().double())
     with pytest.raises(ValueError, match=r"draw_samples\(group\)"):
         draw_samples(SL(3), 4)
+    for group in (Trivial(), SL(2)):
+        with pytest.raises(ValueError, match=r"\(num\): a whole number from 1, got 0"):
+            draw_samples(group, 0)
+        with pytest.raises(ValueError, match=r"\(weights\): 'proposal' or 'haar', got 'even'"):
+            draw_samples(group, 2, weights="even")

@@ -66,12 +66,15 @@ class GroupSamples:
         """The samples ``A t_i``: those of a signal that was moved by ``A``. The weights stay, as the measure does.
 
         Raises:
-            ValueError: if ``A`` is not one matrix of the same size.
+            ValueError: if ``A`` is not one invertible matrix of the same size.
         """
         if A.shape != self.matrix.shape[1:]:
             raise ValueError(f"move(A): one matrix of shape {tuple(self.matrix.shape[1:])}, got {tuple(A.shape)}")
         A = A.to(self.matrix)
-        return replace(self, matrix=A @ self.matrix, inverse=self.inverse @ torch.linalg.inv(A))
+        back, failed = torch.linalg.inv_ex(A)
+        if bool(failed) or not bool(back.isfinite().all()):
+            raise ValueError(f"move(A): an invertible matrix, got {A.tolist()}")
+        return replace(self, matrix=A @ self.matrix, inverse=self.inverse @ back)
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> GroupSamples:
         """The same samples in another dtype or on another device."""

@@ -64,11 +64,11 @@ class BasisKernel(nn.Module):
         resolution = kernel_size if resolution is None else resolution
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": kernel_size}
         for name, size in (sizes | {"resolution": resolution}).items():
-            if size < 1:
-                raise ValueError(f"BasisKernel({name}): at least 1, got {size}")
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"BasisKernel({name}): an integer of at least 1, got {size}")
         for name, size in {"max_frequency": max_frequency, "stretch_steps": stretch_steps}.items():
-            if size < 0:
-                raise ValueError(f"BasisKernel({name}): at least 0, got {size}")
+            if not isinstance(size, int) or size < 0:
+                raise ValueError(f"BasisKernel({name}): an integer of at least 0, got {size}")
         if not 0 < stretch_width < math.inf:
             raise ValueError(f"BasisKernel(stretch_width): a positive number, got {stretch_width}")
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size

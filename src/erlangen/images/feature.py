@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from erlangen.groups import GroupSamples
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroupFeature:
     r"""Functions on the plane and a linear group, :math:`F(x, t_n)`, at pixels x and samples :math:`t_n`.
 

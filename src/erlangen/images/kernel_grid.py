@@ -13,7 +13,7 @@ from erlangen.groups import CartanCoordinates, GLPlus, GroupSamples, Trivial
 from erlangen.images.linear_group import LinearGroup, determinant_of_plane, require_samples
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KernelGrid:
     r"""The arguments of a kernel for all pairs of samples and all taps of a convolution.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from erlangen.groups import Group, GroupSamples, LogNormal, Trivial, sample_group
+from erlangen.groups import SO, Group, GroupSamples, LogNormal, Trivial, sample_group
 from erlangen.images.linear_group import require_group
 
 
@@ -39,12 +39,15 @@ def draw_samples(
     group = require_group("draw_samples", group)
     if not isinstance(group, Trivial):
         return sample_group(group, num, proposal, weights, generator, dtype, device)
-    one = torch.eye(2, dtype=dtype, device=device)[None]
-    return GroupSamples(one, one.clone(), one.new_zeros(1))
+    sample_group(SO(2), num, weights=weights)  # which refuses what has no meaning
+    return sample_group(SO(2), 1, dtype=dtype, device=device)
 
 
 class FixedSamples(nn.Module):
     """Samples that belong to a network: they move, are saved and are loaded with it.
+
+    Args:
+        samples: which are copied.
 
     Example:
         >>> from erlangen.groups import SL
@@ -59,7 +62,8 @@ class FixedSamples(nn.Module):
     def __init__(self, samples: GroupSamples) -> None:
         super().__init__()
         for name in ("matrix", "inverse", "log_weight"):
-            self.register_buffer(name, getattr(samples, name))
+            # A copy: loading a state writes into it, and the samples that were handed in may serve others.
+            self.register_buffer(name, getattr(samples, name).detach().clone())
 
     def forward(self) -> GroupSamples:
         """The samples."""

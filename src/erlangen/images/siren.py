@@ -66,10 +66,10 @@ class SIRENKernel(nn.Module):
         self.group = require_group("SIRENKernel", group)
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": kernel_size, "width": width}
         for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"SIRENKernel({name}): at least 1, got {size}")
-        if num_layers < 0:
-            raise ValueError(f"SIRENKernel(num_layers): at least 0, got {num_layers}")
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"SIRENKernel({name}): an integer of at least 1, got {size}")
+        if not isinstance(num_layers, int) or num_layers < 0:
+            raise ValueError(f"SIRENKernel(num_layers): an integer of at least 0, got {num_layers}")
         if not 0 < omega < math.inf:
             raise ValueError(f"SIRENKernel(omega): a positive number, got {omega}")
         if angle not in ANGLES:
