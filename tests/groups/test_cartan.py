@@ -242,6 +242,11 @@ def test_gradients_are_finite(group, dtype):
     assert A.grad is not None and A.grad.isfinite().all() and A.grad.dtype == dtype
 
 
+def test_derivatives_of_both_modes_as_matrices():
+    at, A = CartanCoordinates(GLPlus(3)), torch.eye(3, dtype=torch.float64) + torch.diag(torch.tensor([0.5, 0, 0]))
+    torch.testing.assert_close(torch.func.jacfwd(at.coordinates)(A), torch.func.jacrev(at.coordinates)(A))
+
+
 def test_after_inference():
     at = CartanCoordinates(SL(6))  # of which nothing was asked before
     with torch.inference_mode():

@@ -31,6 +31,8 @@ def mean_slope_of_log(a: Tensor, b: Tensor) -> Tensor:
 class _Log(torch.autograd.Function):
     """The logarithm of a symmetric positive matrix; its derivative in the eigenbasis is a Hadamard product."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(S: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         values, axes = torch.linalg.eigh(S)
@@ -66,6 +68,8 @@ class _Polar(torch.autograd.Function):
     :math:`(dR\,R^T)_{ij} = (M_{ij} - M_{ji}) / (s_i + s_j)` and :math:`dP_{ij} = (s_j M_{ij} + s_i M_{ji}) / (s_i +
     s_j)`.
     """
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(A: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
