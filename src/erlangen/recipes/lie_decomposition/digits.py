@@ -69,7 +69,7 @@ def load(config: Config, train: int, tests: int, seed: int) -> Digits:
         learned, learned_labels = load_affnist("centred/train", config.data)
         chosen = torch.randperm(len(learned), generator=generator)[:train]
         held = torch.arange(len(images))[:tests]
-        return Digits(learned[chosen], learned_labels[chosen], images[held], labels[held], "affNIST and MNIST")
+        return Digits(learned[chosen], learned_labels[chosen], images[held], labels[held], f"affNIST and {source}")
     chosen, held = pool[torch.randperm(len(pool), generator=generator)[:train]], rest[:tests]
     return Digits(images[chosen], labels[chosen], images[held], labels[held], source)
 

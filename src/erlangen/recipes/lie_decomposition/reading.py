@@ -170,7 +170,7 @@ def answers(network: nn.Module, images: Tensor, draws: int = 0, seed: int = 0) -
     Args:
         network: In eval mode.
         images: Prepared digits.
-        draws: Over how many draws of samples probabilities are averaged; with none it uses its own samples.
+        draws: Over how many draws of samples logits are averaged; with none it uses its own samples.
         seed: Of the draws.
     """
     device = next(network.parameters()).device
