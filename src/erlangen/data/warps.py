@@ -145,7 +145,7 @@ def warp(images: Images, maps: Float[Tensor, "maps 3 3"]) -> Images:
     up = ((height - 1) / 2 - torch.arange(height, **options)) / half
     x, y = torch.meshgrid(right, up, indexing="xy")
     q = torch.stack([x, y, torch.ones_like(x)], -1) @ back.mT[:, None]
-    # A map and its multiples are the same; of the two signs that one is meant under which the image's centre is in front.
+    # A map and its multiples are the same; of the signs that one is meant under which the image's centre is in front.
     weight = q[..., 2:] * maps.to(back.device)[:, None, None, 2:, 2].sign()
     source = torch.where(weight > 1e-9, q[..., :2] / q[..., 2:], _OUTSIDE)
     grid = torch.stack([source[..., 0] * half / (width / 2), -source[..., 1] * half / (height / 2)], -1)
