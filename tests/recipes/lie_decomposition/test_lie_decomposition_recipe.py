@@ -98,13 +98,17 @@ def test_settings_without_meaning_are_refused(wrong):
 # ---------------------------------------------------------------- digits
 def test_nothing_is_tested_that_was_learned_from(tmp_path):
     config = replace(SMOKE, data=tmp_path)
-    found = [load(config, 1438, 359, seed) for seed in (0, 1)]
-    for digits in found:
-        assert len(digits.train) == 1438 and len(digits.test) == 359
+    # 1438 of 1797 digits are drawn from, the others tested on only where those do not suffice.
+    found = {(train, seed): load(config, train, 359, seed) for train in (1000, 1438) for seed in (0, 1)}
+    for (train, _), digits in found.items():
+        assert len(digits.train) == train and len(digits.test) == 359
         learned = {tuple(image.flatten().tolist()) for image in digits.train}
         # Of scikit-learn's digits no two are alike.
         assert not any(tuple(image.flatten().tolist()) in learned for image in digits.test)
-    assert torch.equal(found[0].test, found[1].test) and not torch.equal(found[0].train, found[1].train)
+    assert torch.equal(found[1438, 0].test, found[1438, 1].test)
+    assert not torch.equal(found[1000, 0].test, found[1000, 1].test)
+    assert not torch.equal(found[1438, 0].train, found[1438, 1].train)
+    assert torch.equal(found[1000, 0].train, found[1438, 0].train[:1000])
 
 
 def test_tests_are_the_same_digits_moved(tmp_path):

@@ -131,7 +131,7 @@ def _table(
         f"Percent of {outcome.source}, mean ± deviation over seeds; learned from "
         f"{outcome.learned} digits in the middle, {config.digits_epochs} epochs. Averaged: logits of "
         f"{config.digits_draws} draws of samples together. Seconds of training are the processor's. Settings of size "
-        "small were chosen after pilots on these digits."
+        "small were chosen after pilots that were tested on other digits."
     )
     columns = [f"{how}{kind}" for how in sets for kind in ("", ", averaged")]
     return Table(title, ["network", *columns, "weights", "seconds"], rows, note)
