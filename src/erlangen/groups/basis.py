@@ -225,8 +225,10 @@ class Basis:
         """The map with the given coefficients, ``(dim,)`` to ``(rep_out.dim, rep_in.dim)``; differentiable.
 
         Raises:
+            TypeError: for whole numbers.
             ValueError: when the number of coefficients is another.
         """
+        _require_fractions("matrix(coefficients)", coefficients)
         if coefficients.shape != (self.dim,):
             raise ValueError(f"matrix(coefficients): shape ({self.dim},), got {tuple(coefficients.shape)}")
         w = coefficients.new_zeros(self.rep_out.dim, self.rep_in.dim)
@@ -256,8 +258,14 @@ class Basis:
         return torch.stack([self.matrix(row) for row in torch.eye(self.dim, dtype=torch.float64)])
 
     def _check(self, w: Tensor) -> None:
+        _require_fractions("project(W)", w)
         if w.shape != (self.rep_out.dim, self.rep_in.dim):
             raise ValueError(f"project(W): shape ({self.rep_out.dim}, {self.rep_in.dim}), got {tuple(w.shape)}")
+
+
+def _require_fractions(name: str, values: Tensor) -> None:
+    if not (values.is_floating_point() or values.is_complex()):
+        raise TypeError(f"{name}: floating-point numbers, got {values.dtype}")
 
 
 def equivariant_basis(rep_in: Representation, rep_out: Representation) -> Basis:

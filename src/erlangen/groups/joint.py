@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -102,14 +103,17 @@ def inclusion(candidate: Group | Hom | str, target: Group) -> Hom:
         >>> rep.group, rep.dim
         (SO(3)*Scaling(), 3)
     """
+    if not isinstance(candidate, Group | Hom | str):
+        raise TypeError(f"inclusion(candidate): a group, a Hom or a group in words, got {type(candidate).__name__}")
+    return _included(candidate, target)
+
+
+@lru_cache(maxsize=256)
+def _included(candidate: Group | Hom | str, target: Group) -> Hom:
+    # Kept, for penalties ask in every step, and that maps are homomorphisms is checked on elements.
     if isinstance(candidate, str):
         candidate = parse_group(candidate)
-    if not isinstance(candidate, Group | Hom):
-        raise TypeError(f"inclusion(candidate): a group, a Hom or a group in words, got {type(candidate).__name__}")
-    hom = candidate if isinstance(candidate, Hom) else Identity(candidate)
-    if hom.target == target:
-        return hom
-    return _continued(hom, target)
+    return _continued(candidate if isinstance(candidate, Hom) else Identity(candidate), target)
 
 
 def _continued(hom: Hom, target: Group) -> Hom:

@@ -44,7 +44,8 @@ def equivariance_error(
 
     Raises:
         TypeError: when a representation or the group is none.
-        ValueError: for no samples, no elements, a spread that is not above zero, NaN, or shapes that do not fit.
+        ValueError: for no samples, no elements, a spread that is not above zero, NaN or infinity in samples or values,
+            or shapes that do not fit.
 
     Source: Kim, Lee, Yang, Lee, "Regularizing Towards Soft Equivariance Under Mixed Symmetries", 2023.
 
@@ -59,27 +60,29 @@ def equivariance_error(
     """
     require_representations("equivariance_error", rep_in, rep_out)
     hom = inclusion(group, rep_in.group)
-    if num_elements < 1:
-        raise ValueError(f"equivariance_error(num_elements): at least 1, got {num_elements}")
+    if isinstance(num_elements, bool) or not isinstance(num_elements, int) or num_elements < 1:
+        raise ValueError(f"equivariance_error(num_elements): at least 1, got {num_elements!r}")
     if spread is not None and not 0 < spread < float("inf"):
         raise ValueError(f"equivariance_error(spread): finite and above zero, got {spread}")
-    if x.shape[0] == 0:
-        raise ValueError("equivariance_error(x): at least one sample, got none")
+    if x.ndim != 2 or x.shape[0] == 0:
+        raise ValueError(f"equivariance_error(x): at least one sample, shape (batch, dim), got {tuple(x.shape)}")
     act_in, act_out = rep_in.along(hom), rep_out.along(hom)
     act_in.check(x, "equivariance_error(x)")
     generator = torch.Generator().manual_seed(seed)
-    total = x.new_zeros(x.shape[0])
+    total = torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
     with torch.no_grad():
         y = function(x)
         if y.shape != (x.shape[0], rep_out.dim):
             raise ValueError(f"equivariance_error(function): shape ({x.shape[0]}, {rep_out.dim}), got {tuple(y.shape)}")
         for _ in range(num_elements):
             g = cast(_elements(hom.source, x.shape[0], spread, generator), torch.float64, x.device)
-            there, back = function(act_in(g, x)), act_out(g, y)
+            there, back = function(act_in(g, x)).double(), act_out(g, y).double()
+            if not bool(there.isfinite().all() and back.isfinite().all()):
+                raise ValueError("equivariance_error(function): finite values, got NaN or infinity")
             size = there.norm(dim=-1) + back.norm(dim=-1)
             # Where both vanish they agree.
             total += torch.where(size > 0, (there - back).norm(dim=-1) / torch.where(size > 0, size, 1), 0)
-    return total / num_elements
+    return (total / num_elements).to(x.dtype)
 
 
 def _elements(group: Group, count: int, spread: float | None, generator: torch.Generator) -> Element:

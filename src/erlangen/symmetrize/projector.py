@@ -28,7 +28,7 @@ class EquivariantProjector:
             (``"O(2)@xy"``); see :func:`~erlangen.groups.inclusion`.
 
     Raises:
-        TypeError: when one of them is no representation, or the group is none.
+        TypeError: when one of them is no representation, or the group is none; when called, for whole numbers.
         ValueError: when the representations belong to different groups, the group has no place in theirs, or a block
             is too large to be solved; when called, for a matrix of another shape.
 
