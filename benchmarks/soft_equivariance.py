@@ -86,8 +86,8 @@ def step(width: int, batch: int, rounds: int, compiled: bool = False) -> dict[st
     layers = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.SiLU())]
     networks = {
         "MLP": nn.Sequential(*layers[:-1]),
-        "soft": SoftEMLP(REP_IN, REP_OUT, PLANES, channels=width, layers=4),
-        "strict": EMLP(REP_IN, REP_OUT, PLANES[0], channels=width, layers=4),
+        "soft": SoftEMLP(REP_IN, REP_OUT, PLANES, channels=width, num_layers=4),
+        "strict": EMLP(REP_IN, REP_OUT, PLANES[0], channels=width, num_layers=4),
     }
     x, y = torch.randn(batch, REP_IN.dim), torch.randn(batch, REP_OUT.dim)
     competitors = {name: _step(net, x, y, name == "soft") for name, net in networks.items()}

@@ -117,6 +117,10 @@ def test_projector_refuses_what_does_not_fit():
         EquivariantProjector(V**4, V**4, "SO(3)")
     with pytest.raises(ValueError, match=r"shape \(3, 3\)"):
         EquivariantProjector(V, V, "SO(3)")(torch.zeros(3, 4))
+    basis = EquivariantProjector(V, V, "SO(3)").basis
+    for call, wrong in ((basis.project, torch.eye(3, dtype=torch.long)), (basis.matrix, torch.ones(1).long())):
+        with pytest.raises(TypeError, match=r"floating-point numbers, got torch\.int64"):
+            call(wrong)
 
 
 @st.composite
@@ -224,8 +228,11 @@ def test_layer_refuses_bad_arguments():
     for bad in (-1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="finite and not negative"):
             layer.penalty([1.0, bad, 0.0])
-    with pytest.raises(ValueError, match=r"penalty\(weight_decay\): finite and not negative"):
-        layer.penalty([1.0, 1.0, 1.0], weight_decay=-1.0)
+    for strengths in ([1.0, 1.0, 1.0], torch.ones(3, requires_grad=True)):
+        with pytest.raises(ValueError, match=r"penalty\(weight_decay\): finite and not negative"):
+            layer.penalty(strengths, weight_decay=-1.0)
+    with pytest.raises(ValueError, match=r"one axis, with a number for each group, got shape \(1, 3\)"):
+        layer.penalty(torch.ones(1, 3))
     with pytest.raises(ValueError, match="last axis must have size 3, got shape"):
         layer(torch.zeros(2, 4))
 
@@ -287,9 +294,9 @@ def test_penalty_of_any_module():
 
 
 def test_penalty_of_networks_that_make_their_weights():
-    soft = SoftEMLP(2 * V, V, PLANES, channels=20, layers=3)
+    soft = SoftEMLP(2 * V, V, PLANES, channels=20, num_layers=3)
     torch.testing.assert_close(equivariance_penalty(soft, PLANES), soft.penalties())
-    strict = nn.Sequential(EMLP(2 * V, V, PLANES[0], channels=20, layers=3))
+    strict = nn.Sequential(EMLP(2 * V, V, PLANES[0], channels=20, num_layers=3))
     assert equivariance_penalty(strict, PLANES)[0] < 1e-9 < equivariance_penalty(strict, PLANES)[1]
     torch.testing.assert_close(
         equivariance_penalty(nn.Sequential(soft, strict), PLANES),

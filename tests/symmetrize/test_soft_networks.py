@@ -6,8 +6,9 @@ import pickle
 
 import pytest
 import torch
+from torch.func import functional_call, grad, jacrev, jvp, vmap
 
-from erlangen.audit import audit
+from erlangen.audit import audit, lie_derivative
 from erlangen.groups import GL, SO, O, Scalar, Scaling, Symmetric, Symmetry, Vector, inclusion
 from erlangen.symmetrize import (
     EMLP,
@@ -107,7 +108,7 @@ def test_orthogonal_or_not_is_told_by_matrices():
 )
 def test_strict_networks(group, whole):
     for dtype, tol in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
-        net = EMLP(*ENDS[whole], group, channels=40, layers=4, generator=torch.Generator().manual_seed(0)).to(dtype)
+        net = EMLP(*ENDS[whole], group, channels=40, num_layers=4, generator=torch.Generator().manual_seed(0)).to(dtype)
         x = random(6, 11, dtype=dtype)
         g = net.hom.source.sample(6, generator=torch.Generator().manual_seed(1))
         moved = net.symmetry.inputs[0](g, x)
@@ -117,7 +118,7 @@ def test_strict_networks(group, whole):
 
 def test_a_soft_network_without_distance_and_leak_is_equivariant():
     net = SoftEMLP(
-        *ENDS[O(3)], ["O(2)@xy", "O(3)"], channels=40, layers=3, generator=torch.Generator().manual_seed(0)
+        *ENDS[O(3)], ["O(2)@xy", "O(3)"], channels=40, num_layers=3, generator=torch.Generator().manual_seed(0)
     ).double()
     promise = Symmetry(O(3), (net.rep_in,), net.rep_out)
     x = random(6, 11)
@@ -129,7 +130,7 @@ def test_a_soft_network_without_distance_and_leak_is_equivariant():
         net.body.leak.zero_()
     assert net.leak_penalty() == 0
     assert audit(net, x, symmetry=promise).verdict == "exact"
-    strict = EMLP(net.rep_in, net.rep_out, "O(3)", channels=40, layers=3).double()
+    strict = EMLP(net.rep_in, net.rep_out, "O(3)", channels=40, num_layers=3).double()
     strict.free.load_state_dict(net.linears.state_dict())
     strict.body.load_state_dict(net.body.state_dict(), strict=False)
     torch.testing.assert_close(strict(x), net(x), rtol=0, atol=1e-12)
@@ -137,13 +138,13 @@ def test_a_soft_network_without_distance_and_leak_is_equivariant():
 
 def test_norms_are_left_out_where_a_candidate_changes_lengths():
     def norms(*groups):
-        return SoftEMLP(*ENDS[GL(3)], groups, channels=20, layers=2).body.mix is not None
+        return SoftEMLP(*ENDS[GL(3)], groups, channels=20, num_layers=2).body.mix is not None
 
     assert norms("SO(3)", "O(2)@xy") and not norms("SO(3)", "Scaling") and not norms("SL(3)")
 
 
 def test_penalties_add_up_over_layers():
-    net = SoftEMLP(*ENDS[O(3)], PLANES, channels=40, layers=3, generator=torch.Generator().manual_seed(0)).double()
+    net = SoftEMLP(*ENDS[O(3)], PLANES, channels=40, num_layers=3, generator=torch.Generator().manual_seed(0)).double()
     tensors, shapes = net.linears(), net.body.shapes
     for k, group in enumerate(PLANES):
         want = sum(
@@ -161,8 +162,8 @@ def test_penalties_add_up_over_layers():
 
 
 def test_shapes_copies_and_states():
-    net = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, layers=3, generator=torch.Generator().manual_seed(0))
-    again = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, layers=3, generator=torch.Generator().manual_seed(0))
+    net = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, num_layers=3, generator=torch.Generator().manual_seed(0))
+    again = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, num_layers=3, generator=torch.Generator().manual_seed(0))
     x = random(2, 3, 11, dtype=torch.float32)
     for other in (again, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         torch.testing.assert_close(other(x), net(x), rtol=0, atol=0)
@@ -170,15 +171,17 @@ def test_shapes_copies_and_states():
     assert net(x).shape == (2, 3, 13)
     torch.testing.assert_close(net(x[1, 2]), net(x)[1, 2], rtol=1e-4, atol=1e-5)
     assert net(x[:, :0]).shape == (2, 0, 13)
-    alone = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, layers=1)
+    nothing_in = SoftEMLP(0 * V, V, PLANES, channels=8, num_layers=2)
+    assert nothing_in(torch.zeros(2, 3, 0)).shape == (2, 3, 3) and nothing_in(torch.zeros(0)).shape == (3,)
+    alone = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, num_layers=1)
     assert alone.body.mix is None and alone.body.leak is None and alone(x).shape == (2, 3, 13)
-    other = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, layers=3)
+    other = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, num_layers=3)
     other.load_state_dict(net.state_dict())
     torch.testing.assert_close(other(x), net(x), rtol=0, atol=0)
 
 
 def test_double_backward_and_compilation_see_the_same_network(monkeypatch):
-    net = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, layers=3).double()
+    net = SoftEMLP(*ENDS[O(3)], PLANES, channels=20, num_layers=3).double()
     x = random(4, 11).requires_grad_()
     (force,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
     twice = torch.autograd.grad(force.square().sum(), [*net.parameters()], allow_unused=True)
@@ -191,9 +194,66 @@ def test_double_backward_and_compilation_see_the_same_network(monkeypatch):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
 
 
+NETWORKS = {
+    "soft": lambda: SoftEMLP(*ENDS[O(3)], PLANES, channels=20, num_layers=3),
+    "strict": lambda: EMLP(*ENDS[O(3)], "O(2)@xy", channels=20, num_layers=3),
+    "residual": lambda: ResidualPathwayEMLP(*ENDS[O(3)], "O(3)", "O(2)@xy", channels=20, num_layers=3),
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_networks_under_transforms(kind):
+    net, x = NETWORKS[kind]().double(), random(4, 11)
+    torch.testing.assert_close(vmap(net)(x), net(x), rtol=0, atol=1e-12)
+    jacobian = torch.autograd.functional.jacobian(net, x[0])
+    torch.testing.assert_close(jacrev(net)(x[0]), jacobian, rtol=0, atol=1e-12)
+    torch.testing.assert_close(jvp(net, (x[0],), (x[1],))[1], jacobian @ x[1], rtol=0, atol=1e-12)
+
+    def loss(weights, row):
+        return functional_call(net, weights, (row,)).square().sum()
+
+    weights = dict(net.named_parameters())
+    single = vmap(grad(loss), in_dims=(None, 0))(weights, x)
+    net(x).square().sum().backward()
+    for name, weight in weights.items():
+        torch.testing.assert_close(single[name].sum(0), weight.grad, rtol=1e-10, atol=1e-12)
+
+
+def test_penalties_under_transforms():
+    net = NETWORKS["soft"]().double()
+    flat = net.linears.flat.detach()
+    for function in (
+        lambda w: net._form.penalty(w, [1.0, 0.5, 0.0], 0.1),
+        lambda w: net._form.distances(w).sum(),
+    ):
+        want = torch.autograd.functional.jacobian(function, flat)
+        torch.testing.assert_close(grad(function)(flat), want, rtol=1e-10, atol=1e-12)
+
+
+def test_a_strict_network_has_no_lie_derivative():
+    net = NETWORKS["strict"]()
+    assert lie_derivative(net, random(4, 11, dtype=torch.float32), method="jvp").error < 1e-10
+
+
+def test_an_export_leaves_nothing_behind():
+    net, x = NETWORKS["residual"](), random(4, 11, dtype=torch.float32)
+    exported = torch.export.export(net, (x,)).module()
+    y = net(x)
+    assert type(y) is torch.Tensor
+    torch.testing.assert_close(exported(x), y, rtol=1e-5, atol=1e-6)
+
+
+def test_inference_leaves_nothing_behind():
+    net = NETWORKS["soft"]().to(torch.bfloat16)
+    flat = net.linears.flat.detach()
+    with torch.inference_mode():
+        net.penalties()
+    assert grad(lambda w: net._form.distances(w).sum())(flat).isfinite().all()
+
+
 def test_a_hidden_representation_of_ones_own():
     hidden = 2 * V + 3 * Scalar(O(3)) + V**2
-    net = SoftEMLP(*ENDS[O(3)], PLANES, channels=hidden, layers=2)
+    net = SoftEMLP(*ENDS[O(3)], PLANES, channels=hidden, num_layers=2)
     assert net.body.hidden.parts == ((3, Scalar(O(3))), (2, V), (1, V**2))
     with pytest.raises(ValueError, match=r"a representation of O\(3\), got one of GL\(3\)"):
         SoftEMLP(*ENDS[O(3)], PLANES, channels=2 * W)
@@ -205,16 +265,19 @@ def test_a_hidden_representation_of_ones_own():
 @pytest.mark.parametrize("kind", [SoftEMLP, EMLP, ResidualPathwayEMLP])
 def test_networks_refuse_bad_arguments(kind):
     groups = PLANES if kind is SoftEMLP else PLANES[0]
-    with pytest.raises(ValueError, match=r"layers\): at least 1, got 0"):
-        kind(*ENDS[O(3)], groups, layers=0)
+    with pytest.raises(ValueError, match=rf"^{kind.__name__}\(num_layers\): at least 1, got 0"):
+        kind(*ENDS[O(3)], groups, num_layers=0)
     with pytest.raises(ValueError, match="at least 1, got -3"):
         kind(*ENDS[O(3)], groups, channels=-3)
+    if kind is not EMLP:
+        with pytest.raises(ValueError, match=rf"^{kind.__name__}\(leak\): a finite number or None, got nan"):
+            kind(*ENDS[O(3)], groups, channels=8, leak=math.nan)
     with pytest.raises(ValueError, match="say on which axes"):
         kind(*ENDS[O(3)], ["O(2)"] if kind is SoftEMLP else "O(2)")
     with pytest.raises(ValueError, match="both of one group"):
         kind(V, W, groups)
     with pytest.raises(ValueError, match="last axis must have size 11"):
-        kind(*ENDS[O(3)], groups, channels=8, layers=2)(torch.zeros(2, 10))
+        kind(*ENDS[O(3)], groups, channels=8, num_layers=2)(torch.zeros(2, 10))
 
 
 @pytest.mark.parametrize("residual", [None, "O(2)@xy"])
@@ -236,7 +299,7 @@ def test_residual_paths(residual):
     torch.testing.assert_close(layer(x), want, rtol=0, atol=1e-12)
     squares = main.square().sum(), side.detach().square().sum()
     torch.testing.assert_close(layer.penalty(0.5, 2.0), 0.5 * squares[0] + 2 * squares[1], rtol=1e-12, atol=0)
-    net = ResidualPathwayEMLP(*ENDS[O(3)], "O(3)", residual, channels=20, layers=3).double()
+    net = ResidualPathwayEMLP(*ENDS[O(3)], "O(3)", residual, channels=20, num_layers=3).double()
     with torch.no_grad():
         net.pathway.residual.flat.copy_(random(*net.pathway.residual.flat.shape))
         net.body.leak.zero_()
@@ -293,6 +356,8 @@ def test_tuner_refuses_bad_arguments():
             PenaltyTuner(strengths, at=1)
     with pytest.raises(ValueError, match="finite and not negative"):
         PenaltyTuner([1.0, -1.0], at=1)
+    with pytest.raises(ValueError, match=r"PenaltyTuner\(strengths\): one axis, .* got shape \(\)"):
+        PenaltyTuner(torch.tensor(1.0), at=1)
     for bad in ({"at": 0}, {"at": 3, "warmup": -1}, {"at": 3, "window": 0}, {"at": True}):
         with pytest.raises(ValueError, match="a whole number, at least"):
             PenaltyTuner([1.0], **bad)
@@ -348,5 +413,9 @@ def test_equivariance_error_refuses_bad_arguments():
     ):
         with pytest.raises(ValueError, match=message):
             equivariance_error(lambda v: v, V, V, "SO(3)", **({"x": x} | arguments))
+    # Values that are no numbers agree with nothing: neither at the samples, nor only where these are moved.
+    for broken in (lambda v: v * math.nan, lambda v: v / 0, lambda v: v if torch.equal(v, x) else v * math.nan):
+        with pytest.raises(ValueError, match=r"equivariance_error\(function\): finite values, got NaN or infinity"):
+            equivariance_error(broken, V, V, "SO(3)", x)
     with pytest.raises(ValueError, match=r"shape \(4, 3\), got \(4, 1\)"):
         equivariance_error(lambda v: v[:, :1], V, V, "SO(3)", x)

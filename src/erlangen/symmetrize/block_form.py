@@ -58,17 +58,28 @@ class Operator(NamedTuple):
 
     def __call__(self, flat: Tensor) -> Tensor:
         """``(weights,)`` to ``(weights,)``; differentiable, as often as one likes."""
-        return _Apply.apply(flat, self)
+        return _Apply.apply(flat, self) if autograd_alone() else self.composed(flat)
 
     def half_form(self, flat: Tensor) -> Tensor:
         """Half the inner product of the weights with their image, a number."""
-        return _HalfForm.apply(flat, self)
+        return _HalfForm.apply(flat, self) if autograd_alone() else (flat * self.composed(flat)).sum() / 2
+
+    def composed(self, flat: Tensor) -> Tensor:
+        """The image in differentiable operations, for compilers and transforms."""
+        single, *given = flat.index_select(0, self.order).split(self.sizes)
+        pairs = zip(given, self.shapes, self.matrices, strict=True)
+        images = [single * self.factors, *((x.reshape(shape) @ matrix).reshape(-1) for x, shape, matrix in pairs)]
+        return torch.cat(images).index_select(0, self.inverse)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many weights are only scaled, and how many each kind holds."""
+        return [self.factors.shape[0], *(blocks * entries for blocks, entries in self.shapes)]
 
 
 def _applied(flat: Tensor, operator: Operator) -> Tensor:
     sorted_in = flat.index_select(0, operator.order)
-    sorted_out, alone = torch.empty_like(sorted_in), operator.factors.shape[0]
-    sizes = [alone, *(blocks * entries for blocks, entries in operator.shapes)]
+    sorted_out, sizes = torch.empty_like(sorted_in), operator.sizes
     (scaled, *into), (single, *given) = sorted_out.split(sizes), sorted_in.split(sizes)
     torch.mul(single, operator.factors, out=scaled)
     for x, y, shape, matrix in zip(given, into, operator.shapes, operator.matrices, strict=True):
@@ -155,22 +166,29 @@ class BlockForm:
     def operator(self, identity: float, factors: Sequence[float], like: Tensor) -> Operator:
         r"""The map :math:`c\,1 + \sum_g f_g P_g` of weights, ready for the dtype and device of ``like``."""
         key = (identity, tuple(factors), like.dtype, like.device)
-        if key not in self._ready:
+        if key in self._ready:
+            return self._ready[key]
+        made = self._made(identity, factors, like)
+        # What compilers, transforms and inference mode make is of no use to later calls.
+        if autograd_alone() and not torch.is_inference_mode_enabled():
             while len(self._ready) >= KEPT:
                 self._ready.pop(next(iter(self._ready)))
-            order, inverse = (index.to(like.device) for index in self._order)
-            weights = torch.tensor(list(factors), dtype=torch.float64)
-            alone, shapes, matrices = [torch.zeros(0, dtype=torch.float64)], [], []
-            for places, projections in self.kinds:
-                mixed = torch.einsum("k,kij->ij", weights, projections)
-                mixed.diagonal().add_(identity)
-                if places.shape[1] == 1:
-                    alone.append(mixed[0].expand(places.shape[0]))
-                else:
-                    shapes.append((places.shape[0], places.shape[1]))
-                    matrices.append(mixed.to(like))
-            self._ready[key] = Operator(order, inverse, torch.cat(alone).to(like), tuple(shapes), tuple(matrices))
-        return self._ready[key]
+            self._ready[key] = made
+        return made
+
+    def _made(self, identity: float, factors: Sequence[float], like: Tensor) -> Operator:
+        order, inverse = (index.to(like.device) for index in self._order)
+        weights = torch.tensor(list(factors), dtype=torch.float64)
+        alone, shapes, matrices = [torch.zeros(0, dtype=torch.float64)], [], []
+        for places, projections in self.kinds:
+            mixed = torch.einsum("k,kij->ij", weights, projections)
+            mixed.diagonal().add_(identity)
+            if places.shape[1] == 1:
+                alone.append(mixed[0].expand(places.shape[0]))
+            else:
+                shapes.append((places.shape[0], places.shape[1]))
+                matrices.append(mixed.to(like))
+        return Operator(order, inverse, torch.cat(alone).to(like), tuple(shapes), tuple(matrices))
 
     def projection(self, number: int, like: Tensor) -> Operator:
         """The projection of group ``number``."""
@@ -243,8 +261,13 @@ def block_form(layers: tuple[LinearShape, ...], homs: tuple[Hom, ...]) -> BlockF
         ValueError: when a block is too large to be solved.
     """
     form = BlockForm(layers, homs)
-    _ = form.kinds  # now, so that what cannot be solved is refused where it is asked for
+    _ = form._order  # now, so that what cannot be solved is refused where it is asked for
     return form
+
+
+def autograd_alone() -> bool:
+    """Whether no compiler and no transform of ``torch.func`` looks on: these want operations that they know."""
+    return not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active()
 
 
 def flatten(parameters: Iterable[Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from erlangen.groups import Representation, Scalar
+from erlangen.symmetrize.block_form import autograd_alone
 from erlangen.symmetrize.channels import is_scalar, scalars_first
 
 
@@ -123,7 +124,7 @@ class GatedBilinear(nn.Module):
         """
         if z.shape[0] != self.rep_in.dim:
             raise ValueError(f"GatedBilinear(z): {self.rep_in.dim} rows, got shape {tuple(z.shape)}")
-        layer = plain if torch.compiler.is_compiling() else _Fused.apply
+        layer = _Fused.apply if autograd_alone() else plain
         return layer(z, mix, leak, self.layout, self.scale)
 
 
@@ -155,7 +156,7 @@ def _layout(rep: Representation) -> Layout:
 
 
 def plain(z: Tensor, mix: Tensor | None, leak: Tensor | None, layout: Layout, scale: float) -> Tensor:
-    """The layer in differentiable operations, for compilers and for derivatives of derivatives."""
+    """The layer in differentiable operations, for compilers, transforms, and derivatives of derivatives."""
     s, before = z.split([layout.gates + layout.scalars, layout.rows])
     if mix is not None:
         squares = z.new_zeros(layout.gates, z.shape[1]).index_add(0, layout.owner, before.square())

@@ -71,7 +71,7 @@ class PenaltyTuner(nn.Module):
         window: int | None = None,
     ) -> None:
         super().__init__()
-        values = require_strengths("PenaltyTuner(strengths)", strengths, len(strengths))
+        values = require_strengths("PenaltyTuner(strengths)", strengths)
         if not any(values):
             raise ValueError(f"PenaltyTuner(strengths): at least one above zero, got {values}")
         for name, value, least in (("at", at, 1), ("warmup", warmup, 0), ("window", window, 1)):

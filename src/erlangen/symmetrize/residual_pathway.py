@@ -149,7 +149,7 @@ class ResidualPathwayEMLP(nn.Module):
             name.
         residual: what the residual paths commute with; free by default.
         channels: the hidden representation, or its size.
-        layers: number of linear maps.
+        num_layers: number of linear maps.
         leak: where the leaks of the gates start; ``None`` for none.
         generator: randomness of the first weights.
 
@@ -164,7 +164,7 @@ class ResidualPathwayEMLP(nn.Module):
     Example:
         >>> from erlangen.groups import O, Scalar, Vector
         >>> V = Vector(O(3))
-        >>> net = ResidualPathwayEMLP(5 * Scalar(O(3)) + 5 * V, V**2, "O(3)", channels=32, layers=3)
+        >>> net = ResidualPathwayEMLP(5 * Scalar(O(3)) + 5 * V, V**2, "O(3)", channels=32, num_layers=3)
         >>> loss = net(torch.randn(100, 20)).square().mean() + net.penalty() + 1e-4 * net.leak_penalty()
         >>> loss.shape
         torch.Size([])
@@ -177,7 +177,7 @@ class ResidualPathwayEMLP(nn.Module):
         group: Group | Hom | str,
         residual: Group | Hom | str | None = None,
         channels: int | Representation = 128,
-        layers: int = 4,
+        num_layers: int = 4,
         leak: float | None = 1e-3,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -185,7 +185,8 @@ class ResidualPathwayEMLP(nn.Module):
         require_representations("ResidualPathwayEMLP", rep_in, rep_out)
         self.rep_in, self.rep_out = rep_in, rep_out
         self.homs = _paths("ResidualPathwayEMLP", rep_in, group, residual)
-        self.body = TensorBody(rep_in, rep_out, channels, layers, self.homs, leak, generator)
+        name = "ResidualPathwayEMLP"
+        self.body = TensorBody(name, rep_in, rep_out, channels, num_layers, self.homs, leak, generator)
         side = self.homs[1] if residual is not None else None
         self.pathway = ResidualPathway(self.body.shapes, self.homs[0], side, generator)
 

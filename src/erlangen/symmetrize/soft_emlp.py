@@ -40,7 +40,7 @@ class SoftEMLP(nn.Module):
             ``"SO(3)*Scaling"``); see :func:`~erlangen.groups.inclusion`.
         channels: the hidden representation, or its size, split among ranks by
             :func:`~erlangen.symmetrize.hidden_representation`.
-        layers: number of linear maps.
+        num_layers: number of linear maps.
         init: of the linear maps: "orthogonal", "halfsoft" or "rpp", see
             :class:`~erlangen.symmetrize.SoftEquivariantLinear`.
         leak: where the leaks of the gates start; ``None`` for none.
@@ -56,7 +56,7 @@ class SoftEMLP(nn.Module):
     Example:
         >>> from erlangen.groups import O, Scalar, Vector
         >>> V = Vector(O(3))
-        >>> net = SoftEMLP(5 * Scalar(O(3)) + 5 * V, V**2, ["O(2)@xy", "O(2)@yz", "O(2)@xz"], channels=32, layers=3)
+        >>> net = SoftEMLP(5 * Scalar(O(3)) + 5 * V, V**2, ["O(2)@xy", "O(2)@yz", "O(2)@xz"], channels=32, num_layers=3)
         >>> y = net(torch.randn(100, 20))
         >>> loss = y.square().mean() + net.penalty([1.0, 1.0, 0.5], weight_decay=1e-4) + 1e-4 * net.leak_penalty()
         >>> y.shape, net.penalties().shape
@@ -69,7 +69,7 @@ class SoftEMLP(nn.Module):
         rep_out: Representation,
         groups: Sequence[Group | Hom | str],
         channels: int | Representation = 128,
-        layers: int = 4,
+        num_layers: int = 4,
         init: str = "orthogonal",
         leak: float | None = 1e-3,
         generator: torch.Generator | None = None,
@@ -78,7 +78,7 @@ class SoftEMLP(nn.Module):
         require_representations("SoftEMLP", rep_in, rep_out)
         self.homs = candidates("SoftEMLP(groups)", groups, rep_in.group)
         self.rep_in, self.rep_out = rep_in, rep_out
-        self.body = TensorBody(rep_in, rep_out, channels, layers, self.homs, leak, generator)
+        self.body = TensorBody("SoftEMLP", rep_in, rep_out, channels, num_layers, self.homs, leak, generator)
         self.linears = LinearStack(self.body.shapes, init, generator)
         self._form: BlockForm = block_form(self.body.shapes, self.homs)
 
@@ -129,7 +129,7 @@ class EMLP(nn.Module):
         rep_out: representation on the last axis of the output, of the same group.
         group: a group, a map into the group of the representations, or its name (``"O(2)@xy"``).
         channels: the hidden representation, or its size.
-        layers: number of linear maps.
+        num_layers: number of linear maps.
         generator: randomness of the first weights.
 
     Raises:
@@ -143,7 +143,7 @@ class EMLP(nn.Module):
     Example:
         >>> from erlangen.groups import O, Scalar, Vector
         >>> V = Vector(O(3))
-        >>> net = EMLP(5 * Scalar(O(3)) + 5 * V, V**2, "O(2)@xy", channels=32, layers=3)
+        >>> net = EMLP(5 * Scalar(O(3)) + 5 * V, V**2, "O(2)@xy", channels=32, num_layers=3)
         >>> net(torch.randn(100, 20)).shape
         torch.Size([100, 9])
     """
@@ -154,14 +154,14 @@ class EMLP(nn.Module):
         rep_out: Representation,
         group: Group | Hom | str,
         channels: int | Representation = 128,
-        layers: int = 4,
+        num_layers: int = 4,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         require_representations("EMLP", rep_in, rep_out)
         (self.hom,) = candidates("EMLP(group)", [group], rep_in.group)
         self.rep_in, self.rep_out = rep_in, rep_out
-        self.body = TensorBody(rep_in, rep_out, channels, layers, (self.hom,), None, generator)
+        self.body = TensorBody("EMLP", rep_in, rep_out, channels, num_layers, (self.hom,), None, generator)
         self.free = LinearStack(self.body.shapes, generator=generator)
         self._form: BlockForm = block_form(self.body.shapes, (self.hom,))
         self.symmetry = Symmetry(self.hom.source, (rep_in.along(self.hom),), rep_out.along(self.hom))

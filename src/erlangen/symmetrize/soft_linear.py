@@ -151,23 +151,24 @@ def penalty_of(form: BlockForm, flat: Tensor, strengths: Sequence[float] | Tenso
     Raises:
         ValueError: for another number of strengths, or one that is negative or not finite.
     """
-    if isinstance(strengths, Tensor) and strengths.requires_grad:
-        require_strengths("penalty(strengths)", strengths.tolist(), len(form.homs))
-        return (strengths * form.distances(flat)).sum() + weight_decay / 2 * flat.square().sum()
     values = require_strengths("penalty(strengths)", strengths, len(form.homs))
     if not 0 <= weight_decay < math.inf:
         raise ValueError(f"penalty(weight_decay): finite and not negative, got {weight_decay}")
+    if isinstance(strengths, Tensor) and strengths.requires_grad:
+        return (strengths * form.distances(flat)).sum() + weight_decay / 2 * flat.square().sum()
     return form.penalty(flat, values, weight_decay)
 
 
-def require_strengths(name: str, strengths: Sequence[float] | Tensor, count: int) -> list[float]:
-    """Strengths as numbers.
+def require_strengths(name: str, strengths: Sequence[float] | Tensor, count: int | None = None) -> list[float]:
+    """Strengths as numbers, ``count`` of them if that is known.
 
     Raises:
         ValueError: for another number of them, or one that is negative or not finite.
     """
+    if isinstance(strengths, Tensor) and strengths.ndim != 1:
+        raise ValueError(f"{name}: one axis, with a number for each group, got shape {tuple(strengths.shape)}")
     values = [float(s) for s in (strengths.tolist() if isinstance(strengths, Tensor) else strengths)]
-    if len(values) != count:
+    if count is not None and len(values) != count:
         raise ValueError(f"{name}: one for each of the {count} groups, got {len(values)}")
     if not all(0 <= value < math.inf for value in values):
         raise ValueError(f"{name}: finite and not negative, got {values}")

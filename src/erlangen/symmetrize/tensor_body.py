@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,18 +12,17 @@ from erlangen.groups import Hom, Representation, Vector
 from erlangen.symmetrize.block_form import LinearShape
 from erlangen.symmetrize.channels import hidden_representation, moves_orthogonally, scalars_first
 from erlangen.symmetrize.gated_bilinear import GatedBilinear
-from erlangen.symmetrize.projector import require_representations
-from erlangen.symmetrize.soft_linear import require_features
 
 
 class TensorBody(nn.Module):
     """Products and gates (:class:`GatedBilinear`) between linear maps that are handed in.
 
     Args:
+        name: of the network, for what is said of wrong arguments.
         rep_in: representation on the last axis of the input.
         rep_out: representation on the last axis of the output.
         channels: the hidden representation, or its size, see :func:`hidden_representation`.
-        layers: number of linear maps.
+        num_layers: number of linear maps.
         homs: the groups under which all but the linear maps and the leaks is to be equivariant.
         leak: where the leak of the gated layers starts, ``None`` for none.
         generator: randomness of the first weights.
@@ -30,25 +30,27 @@ class TensorBody(nn.Module):
 
     def __init__(
         self,
+        name: str,
         rep_in: Representation,
         rep_out: Representation,
         channels: int | Representation,
-        layers: int,
+        num_layers: int,
         homs: Sequence[Hom],
         leak: float | None,
         generator: torch.Generator | None,
     ) -> None:
         super().__init__()
-        require_representations("SoftEMLP", rep_in, rep_out)
-        if isinstance(layers, bool) or not isinstance(layers, int) or layers < 1:
-            raise ValueError(f"SoftEMLP(layers): at least 1, got {layers!r}")
-        hidden = scalars_first(channels) if isinstance(channels, Representation) else _of_size(rep_in, channels)
+        if isinstance(num_layers, bool) or not isinstance(num_layers, int) or num_layers < 1:
+            raise ValueError(f"{name}(num_layers): at least 1, got {num_layers!r}")
+        if leak is not None and not math.isfinite(leak):
+            raise ValueError(f"{name}(leak): a finite number or None, got {leak}")
+        hidden = scalars_first(channels) if isinstance(channels, Representation) else _of_size(name, rep_in, channels)
         if hidden.group != rep_in.group:
-            raise ValueError(f"SoftEMLP(channels): a representation of {rep_in.group}, got one of {hidden.group}")
+            raise ValueError(f"{name}(channels): a representation of {rep_in.group}, got one of {hidden.group}")
         self.rep_in, self.rep_out, self.hidden = rep_in, rep_out, hidden
         norms = all(_keeps_norms(hidden, hom) for hom in homs)
         self.between = GatedBilinear(hidden)
-        wide, inner = self.between.rep_in, layers - 1
+        wide, inner = self.between.rep_in, num_layers - 1
         # One parameter each for all layers: optimizers and penalties then take one step instead of one for each.
         gates = self.between.mix_shape[1]
         mix = torch.randn(inner, *self.between.mix_shape, generator=generator) / max(1, gates) ** 0.5
@@ -61,9 +63,8 @@ class TensorBody(nn.Module):
 
     def forward(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         """``(*, rep_in.dim)`` to ``(*, rep_out.dim)``, with a matrix and a vector for each linear map, in turn."""
-        require_features("SoftEMLP", x, self.rep_in)
         # Features first: products of the few components of tensors then run along the batch.
-        h = x.reshape(-1, x.shape[-1]).T
+        h = x.reshape(x.shape[:-1].numel(), x.shape[-1]).T
         *others, last = zip(weights[::2], weights[1::2], strict=True)
         mixes = [None] * len(others) if self.mix is None else self.mix.unbind()
         leaks = [None] * len(others) if self.leak is None else self.leak.unbind()
@@ -77,12 +78,12 @@ class TensorBody(nn.Module):
         return torch.zeros(()) if self.leak is None else self.leak.square().sum()
 
 
-def _of_size(rep_in: Representation, channels: int) -> Representation:
+def _of_size(name: str, rep_in: Representation, channels: int) -> Representation:
     try:
         vector = Vector(rep_in.group)
     except ValueError as error:
         raise ValueError(
-            f"SoftEMLP(channels): {rep_in.group} has no vectors to make {channels} channels of; pass a representation"
+            f"{name}(channels): {rep_in.group} has no vectors to make {channels} channels of; pass a representation"
         ) from error
     return hidden_representation(vector, channels)
 

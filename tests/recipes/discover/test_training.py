@@ -22,7 +22,7 @@ HOMS = [one.hom for one in read_candidates(["O(2)@xy", "O(2)@yz", "Scaling"], 3)
 
 
 def penalised(start=0.1, steps=40, every=2):
-    network = SoftEMLP(2 * V, V, ["O(3)"], channels=8, layers=2, generator=torch.Generator().manual_seed(0))
+    network = SoftEMLP(2 * V, V, ["O(3)"], channels=8, num_layers=2, generator=torch.Generator().manual_seed(0))
     return Penalised(network, HOMS, start, power=2.0, steps=steps, tune_at=0.5, every=every)
 
 

@@ -173,7 +173,7 @@ def build(config: Discovery, problem: Problem, start: float, seed: int, total: i
         samples.rep_out,
         [inclusion(O(space), GL(space))],
         channels=config.channels,
-        layers=config.layers,
+        num_layers=config.layers,
         generator=torch.Generator().manual_seed(seed),
     )
     homs = [candidate.hom for candidate in problem.candidates]
