@@ -213,3 +213,11 @@ def test_stretched_samples_are_of_the_sizes_of_samples():
 def test_sizes_of_matrices_grow_with_the_root():
     x = torch.randn(5, 9, dtype=torch.float64)
     assert torch.allclose(sizes(4 * x, V * V), 2 * sizes(x, V * V))
+
+
+def test_the_row_that_holds_no_number_is_named(tmp_path):
+    x, y = np.ones((30, 2, 3)), np.arange(30.0)
+    y[7] = np.nan
+    np.savez(tmp_path / "my.npz", x=x, y=y)
+    with pytest.raises(ValueError, match="in 'y', got NaN or infinity in row 7"):
+        read_raw(tmp_path / "my.npz", None)

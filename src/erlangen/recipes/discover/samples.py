@@ -153,7 +153,7 @@ def _numbers(where: str, name: str, value: Any) -> Tensor:
     if array.ndim == 0 or (name == "x" and array.ndim < 2):
         raise ValueError(f"{where}: a row for each sample in {name!r}, got shape {tuple(array.shape)}")
     if not bool(array.isfinite().all()):
-        row = int((~array.isfinite()).flatten(1).any(1).nonzero()[0]) if array.ndim > 1 else 0
+        row = int((~array.isfinite()).reshape(len(array), -1).any(1).nonzero()[0])
         raise ValueError(f"{where}: finite numbers in {name!r}, got NaN or infinity in row {row}")
     return array
 
