@@ -74,7 +74,9 @@ class Penalised(nn.Module):
     def _look(self) -> None:
         now = int(self.behind)
         if self.tuner is not None and not self.tuner.tuned and now and now % self.every == 0:
-            self.tuner.record(self.distances())
+            distances = self.distances()
+            if bool(distances.isfinite().all()):  # a training that diverges is told by its loss
+                self.tuner.record(distances)
         self.behind += 1
 
     @property

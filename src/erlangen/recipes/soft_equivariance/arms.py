@@ -143,7 +143,9 @@ class Soft(Learner):
         """Shows the tuner violations every few steps, until it has tuned."""
         if not self.tuner.tuned and int(self.steps) % training.record == 0:
             with torch.no_grad():
-                self.tuner.record(self.soft.penalties())
+                violations = self.soft.penalties()
+            if bool(violations.isfinite().all()):  # a training that diverges is told by its loss
+                self.tuner.record(violations)
         self.steps += 1
 
     def extra(self, training: Training) -> Tensor:
