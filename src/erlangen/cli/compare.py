@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from pathlib import Path
-from typing import Any
-
-from erlangen.cli.options import BadInputError, require_device
-from erlangen.cli.run import output_folder, require_sharing
-from erlangen.recipes import TRAININGS, ConfigError, is_first_process
-from erlangen.report import Result, json_values, print_result
+from erlangen.cli.own_data import keep_one
+from erlangen.report import json_values
 
 HELP = """\
 usage: erlangen compare --data CLOUDS [options]
@@ -53,48 +46,13 @@ def compare_command(given: list[str]) -> int:
         print(HELP.format(formats=FORMATS, networks=networks, options=describe(Comparison)), end="")
         return 0
     config = parse(Comparison, given, "erlangen compare")
-    require_device(config.device)
-    require_sharing(config)
-    from erlangen.train import CheckpointError, DivergedError, remove_trainings
-
-    started, out = time.perf_counter(), config.output_folder(RECIPE)
-    with output_folder(out) as kept:
-        _require_ours(kept, out)
-        try:
-            done = kept is not None and config.resume and _is_whole(kept, settings_of(config))
-            result = kept if done else compare(dataclasses.replace(config, out=out))
-        except CheckpointError as error:
-            hint = "; without --resume all begins anew" if config.resume else ""
-            raise BadInputError(f"--out: {error}{hint}") from error
-        except DivergedError as error:
-            hint = "a smaller one may help, or --methods without this network"
-            raise BadInputError(f"--lr is {config.lr}; {error}; {hint}") from error
-        except ConfigError:
-            raise
-        except ValueError as error:
-            said = str(error)
-            raise BadInputError(said if said.startswith("--") else f"--data: {said}") from error
-        assert result is not None
-        if not is_first_process():
-            return 0
-        if not done:
-            result.environment["seconds"] = round(time.perf_counter() - started, 1)
-            result.save(out / "result.json")
-    remove_trainings(out / TRAININGS)
-    print_result(result)
-    if done:
-        print("\nThis comparison was complete already, with the same settings; without --resume all begins anew")
-    print("\nFiles")
-    for name, what in {"result.json": "every number and every setting", **result.figures}.items():
-        print(f"  {out / name}  {what}")
-    return 0
-
-
-def _require_ours(kept: Result | None, out: Path) -> None:
-    """A comparison replaces comparisons only."""
-    if kept is not None and kept.recipe != "compare":
-        raise BadInputError(f"--out: {out} holds a result of {kept.recipe}; name another folder")
-
-
-def _is_whole(kept: Result, settings: dict[str, Any]) -> bool:
-    return kept.status == "complete" and kept.config == json_values(settings)
+    return keep_one(
+        config,
+        RECIPE,
+        "comparison",
+        compare,
+        lambda kept: kept.config == json_values(settings_of(config)),
+        source="--data",
+        rate=config.lr,
+        slower="a smaller one may help, or --methods without this network",
+    )

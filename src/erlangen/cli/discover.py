@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erlangen.cli.options import BadInputError, require_device
-from erlangen.cli.run import output_folder, require_sharing
+from erlangen.cli.options import BadInputError
+from erlangen.cli.own_data import keep_one
 from erlangen.cli.stated import model_and_inputs, stated_symmetry
-from erlangen.recipes import TRAININGS, ConfigError, is_first_process
-from erlangen.report import Result, json_values, print_result
+from erlangen.report import Result, json_values
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,40 +66,16 @@ def discover_command(given: list[str]) -> int:
         print(HELP.format(formats=FORMATS, rule=RULE, options=describe(Discovery)), end="")
         return 0
     config = parse(Discovery, given, "erlangen discover")
-    require_device(config.device)
-    require_sharing(config)
-    from erlangen.train import CheckpointError, DivergedError, remove_trainings
-
-    started, out = time.perf_counter(), config.output_folder(RECIPE)
-    with output_folder(out) as kept:
-        _require_ours(kept, out)
-        try:
-            done = _is_whole(kept, config)
-            result = kept if done else _discovered(dataclasses.replace(config, out=out))
-        except CheckpointError as error:
-            hint = "; without --resume all begins anew" if config.resume else ""
-            raise BadInputError(f"--out: {error}{hint}") from error
-        except DivergedError as error:
-            raise BadInputError(f"--lr is {config.lr}; {error}; a smaller one may help") from error
-        except ConfigError:
-            raise
-        except ValueError as error:
-            said, source = str(error), "--data" if config.data is not None else f"--model {config.model}"
-            raise BadInputError(said if said.startswith("--") else f"{source}: {said}") from error
-        assert result is not None
-        if not is_first_process():
-            return 0
-        if not done:
-            result.environment["seconds"] = round(time.perf_counter() - started, 1)
-            result.save(out / "result.json")
-    remove_trainings(out / TRAININGS)
-    print_result(result)
-    if done:
-        print("\nThis discovery was complete already, with the same settings; without --resume all begins anew")
-    print("\nFiles")
-    for name, what in {"result.json": "every number and every setting", **result.figures}.items():
-        print(f"  {out / name}  {what}")
-    return 0
+    return keep_one(
+        config,
+        RECIPE,
+        "discovery",
+        _discovered,
+        lambda kept: _is_whole(kept, config),
+        source="--data" if config.data is not None else f"--model {config.model}",
+        rate=config.lr,
+        slower="a smaller one may help",
+    )
 
 
 def _discovered(config: Discovery) -> Result:
@@ -162,16 +134,8 @@ def _last_axis(inputs: tuple[Any, ...]) -> int:
     return next((shape[-1] for shape in shapes if shape[-1] in (2, 3)), 3)
 
 
-def _require_ours(kept: Result | None, out: Path) -> None:
-    """A discovery replaces discoveries only."""
-    if kept is not None and kept.recipe != "discover":
-        raise BadInputError(f"--out: {out} holds a result of {kept.recipe}; name another folder")
-
-
-def _is_whole(kept: Result | None, config: Discovery) -> bool:
+def _is_whole(kept: Result, config: Discovery) -> bool:
     """Whether a result is all that this discovery would give. What a model answers is never taken from before."""
     from erlangen.recipes.discover import settings_of
 
-    if kept is None or not config.resume or config.model is not None or kept.status != "complete":
-        return False
-    return kept.config == json_values(settings_of(config))
+    return config.model is None and kept.config == json_values(settings_of(config))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from erlangen.groups import Group, GroupSamples
+from erlangen.groups import GroupSamples
 from erlangen.images.feature import GroupFeature
 from erlangen.images.kernel_grid import convolution_grid
-from erlangen.images.sampled import KernelFactory, SampledConv
+from erlangen.images.sampled import SampledConv
 
 
 class AffineConv2d(SampledConv):
@@ -44,16 +44,7 @@ class AffineConv2d(SampledConv):
         (torch.Size([2, 4, 6, 16, 16]), torch.Size([2, 4, 3, 16, 16]))
     """
 
-    def __init__(
-        self,
-        group: Group,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        kernel: str | KernelFactory = "siren",
-        padding: int = 0,
-    ) -> None:
-        super().__init__(group, in_channels, out_channels, kernel_size, kernel, padding, on_group=True)
+    on_group = True
 
     def forward(self, feature: GroupFeature, samples_out: GroupSamples | None = None) -> GroupFeature:
         """The feature at other samples.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.groups import Group, GroupSamples
+from erlangen.groups import GroupSamples
 from erlangen.images.feature import GroupFeature
 from erlangen.images.kernel_grid import lifting_grid
-from erlangen.images.sampled import KernelFactory, SampledConv
+from erlangen.images.sampled import SampledConv
 
 
 class AffineLifting2d(SampledConv):
@@ -43,16 +43,7 @@ class AffineLifting2d(SampledConv):
         torch.Size([2, 8, 6, 28, 28])
     """
 
-    def __init__(
-        self,
-        group: Group,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        kernel: str | KernelFactory = "siren",
-        padding: int = 0,
-    ) -> None:
-        super().__init__(group, in_channels, out_channels, kernel_size, kernel, padding, on_group=False)
+    on_group = False
 
     def forward(self, x: Float[Tensor, "batch in_channels height width"], samples: GroupSamples) -> GroupFeature:
         """The feature at the given samples."""

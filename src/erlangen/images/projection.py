@@ -5,10 +5,9 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from erlangen.groups import Group
 from erlangen.images.feature import GroupFeature
 from erlangen.images.kernel_grid import projection_grid
-from erlangen.images.sampled import KernelFactory, SampledConv
+from erlangen.images.sampled import SampledConv
 
 
 class AffineProjection2d(SampledConv):
@@ -41,16 +40,7 @@ class AffineProjection2d(SampledConv):
         torch.Size([2, 3, 20, 20])
     """
 
-    def __init__(
-        self,
-        group: Group,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        kernel: str | KernelFactory = "siren",
-        padding: int = 0,
-    ) -> None:
-        super().__init__(group, in_channels, out_channels, kernel_size, kernel, padding, on_group=False)
+    on_group = False
 
     def forward(self, feature: GroupFeature) -> Float[Tensor, "batch out_channels height width"]:
         """The image."""

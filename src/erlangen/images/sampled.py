@@ -35,11 +35,15 @@ class SampledConv(nn.Module):
             kernel_size, on_group=...)`` and returns a module from a :class:`KernelGrid` to values ``(out_samples,
             out_channels, in_channels, in_samples, taps)``, which include the factor ``grid.measure``.
         padding: zeros added at each side.
-        on_group: whether the kernel depends on the group.
+
+    Attributes:
+        on_group: whether the kernel depends on the group, or on the plane alone; each layer says so of its class.
 
     Raises:
         ValueError: for another group, an unknown kernel, or sizes out of their range.
     """
+
+    on_group: bool
 
     def __init__(
         self,
@@ -49,8 +53,6 @@ class SampledConv(nn.Module):
         kernel_size: int,
         kernel: str | KernelFactory = "siren",
         padding: int = 0,
-        *,
-        on_group: bool,
     ) -> None:
         super().__init__()
         name = type(self).__name__
@@ -66,7 +68,7 @@ class SampledConv(nn.Module):
             kernel = KERNELS[kernel]
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.padding = kernel_size, padding
-        self.kernel = kernel(self.group, in_channels, out_channels, kernel_size, on_group=on_group)
+        self.kernel = kernel(self.group, in_channels, out_channels, kernel_size, on_group=self.on_group)
         self._grid, self._weight = Remembered(), Remembered()
 
     def train(self, mode: bool = True) -> SampledConv:

@@ -332,7 +332,7 @@ def _draw(curves: dict[str, list[list[float]]], config: Config, file: Path) -> N
     right.set(title="changes when the digit is moved")
     for axes in (left, right):
         axes.set(xscale="log", yscale="log", xlabel="samples N")
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))  # curves fill the panels
     save_figure(figure, file)
 
 
